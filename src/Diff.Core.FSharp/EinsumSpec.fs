@@ -1,0 +1,108 @@
+namespace Diff
+
+open System
+open System.Collections.Generic
+
+/// A sum of products in index notation: for every assignment of an index to each label,
+/// out[Output] += Π inₖ[Inputs[k]]. A label may repeat anywhere, and may stand only in the output (it then
+/// broadcasts) or only in an input (it is then summed); so the form is closed under `swap`.
+type EinsumSpec =
+    { Inputs: string[]
+      Output: string }
+
+    override s.ToString() = String.Join(",", s.Inputs) + "->" + s.Output
+
+[<RequireQualifiedAccess>]
+module internal EinsumSpec =
+    let private fail (notation: string) what = raise (ShapeException $"einsum \"{notation}\": {what}")
+
+    /// Exchanges the output and input `i`: the same sum of products, read with respect to input `i`.
+    let swap i spec =
+        { Inputs = Array.updateAt i spec.Output spec.Inputs
+          Output = spec.Inputs[i] }
+
+    /// Labels beyond the alphabet, for axes that no user named.
+    let freshLabels (used: HashSet<char>) =
+        Seq.initInfinite (fun i -> if i < 26 then char (int 'a' + i) elif i < 52 then char (int 'A' + i - 26) else char (0x391 + i - 52))
+        |> Seq.filter (fun c -> not (used.Contains c))
+
+    /// The extent of each label; fails where two operands disagree. An extent 1 does not stretch: broadcasting is a label's absence.
+    let sizes notation (inputs: string[]) (shapes: Shape[]) =
+        let sizes = Dictionary<char, int>()
+        for k in 0 .. inputs.Length - 1 do
+            for axis in 0 .. inputs[k].Length - 1 do
+                let label, extent = inputs[k][axis], shapes[k][axis]
+                match sizes.TryGetValue label with
+                | true, known when known <> extent ->
+                    fail notation $"axis '{label}' is {extent} in operand {k} of shape {shapes[k]}, but {known} before"
+                | _ -> sizes[label] <- extent
+        sizes
+
+    /// Reads `ij,jk->ik`, `...ij,...jk->...ik`, `ii` (implicit output: the labels that occur once, in alphabetical
+    /// order, after the ellipsis). Spaces are ignored. Ellipsis axes align from the last and become labels of their
+    /// own, and those of extent 1 are stretched: the result names, for each operand, its labels with such axes marked by
+    /// a label of their own that is summed away.
+    let parse (notation: string) (shapes: Shape[]) : EinsumSpec =
+        let text = notation.Replace(" ", "")
+        let left, right =
+            match text.IndexOf("->", StringComparison.Ordinal) with
+            | -1 -> text, None
+            | at -> text.Substring(0, at), Some(text.Substring(at + 2))
+        let terms = left.Split ','
+        if terms.Length <> shapes.Length then
+            fail notation $"{terms.Length} operands are named, {shapes.Length} given"
+        let split what (term: string) =
+            let before, after =
+                match term.IndexOf("...", StringComparison.Ordinal) with
+                | -1 -> term, None
+                | at -> term.Substring(0, at), Some(term.Substring(at + 3))
+            for c in before + Option.defaultValue "" after do
+                if not (Char.IsAsciiLetter c) then
+                    fail notation $"'{c}' in {what} is not a letter; write labels as letters, operands apart by ',' and one '->'"
+            before, after
+        let parts = terms |> Array.mapi (fun k term -> split $"operand {k}" term)
+        let hidden = // how many axes the ellipsis of each operand stands for
+            parts
+            |> Array.mapi (fun k (before, after) ->
+                let named = before.Length + (after |> Option.map String.length |> Option.defaultValue 0)
+                if shapes[k].Rank < named || (after.IsNone && shapes[k].Rank <> named) then
+                    fail notation $"operand {k} has {named} labels but shape {shapes[k]} of rank {shapes[k].Rank}"
+                shapes[k].Rank - named)
+        let most = if hidden.Length = 0 then 0 else Array.max hidden
+        let used = HashSet<char>(text)
+        let fresh = freshLabels used |> Seq.cache
+        let ellipsis = fresh |> Seq.take most |> Array.ofSeq
+        let mutable summed = most // labels for the ellipsis axes of extent 1 that others stretch
+        let extent = Array.create most 1
+        parts
+        |> Array.iteri (fun k (before, _) ->
+            for j in 0 .. hidden[k] - 1 do
+                let d = shapes[k][before.Length + j]
+                let slot = most - hidden[k] + j
+                if d <> 1 then
+                    if extent[slot] <> 1 && extent[slot] <> d then
+                        fail notation $"the ellipsis axes of operand {k} of shape {shapes[k]} do not broadcast with those before: {d} against {extent[slot]}"
+                    extent[slot] <- d)
+        let inputs =
+            parts
+            |> Array.mapi (fun k (before, after) ->
+                let middle =
+                    Array.init hidden[k] (fun j ->
+                        let slot = most - hidden[k] + j
+                        if shapes[k][before.Length + j] = extent[slot] then
+                            ellipsis[slot]
+                        else
+                            summed <- summed + 1
+                            Seq.item (summed - 1) fresh)
+                before + String middle + Option.defaultValue "" after)
+        let output =
+            match right with
+            | Some term ->
+                match split "the output" term with
+                | before, Some after -> before + String ellipsis + after
+                | before, None -> before
+            | None ->
+                let all = String.Join("", parts |> Array.map (fun (b, a) -> b + Option.defaultValue "" a))
+                let once = all |> Seq.countBy id |> Seq.filter (fun (_, n) -> n = 1) |> Seq.map fst |> Seq.sort |> Array.ofSeq
+                String ellipsis + String once
+        { Inputs = inputs; Output = output }

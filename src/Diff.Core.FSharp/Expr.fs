@@ -1,0 +1,231 @@
+namespace Diff
+
+open System
+open System.Collections.Generic
+open System.Runtime.CompilerServices
+open System.Threading
+
+/// The path of the modules in which a node was made, outermost first.
+[<Sealed>]
+type Scope private (parent: Scope | null, name: string) =
+    // Flows with the caller's control flow, so that parallel constructions do not see each other's scopes.
+    static let current = AsyncLocal<Scope | null>()
+    member _.Parent = parent
+    member _.Name = name
+    /// The names from the outermost scope to this one.
+    member this.Path: string[] =
+        let names = Stack<string>()
+        let mutable scope: Scope | null = this
+        while not (isNull scope) do
+            match scope with
+            | null -> ()
+            | s ->
+                names.Push s.Name
+                scope <- s.Parent
+        names.ToArray()
+    override this.ToString() = String.Join("/", this.Path)
+    /// The scope that nodes made now belong to; null outside all scopes.
+    static member Current = current.Value
+    static member internal Set(scope: Scope | null) = current.Value <- scope
+    static member internal Under(parent: Scope | null, name: string) = Scope(parent, name)
+    /// Nodes made until the result is disposed belong to this scope, inside the present one.
+    static member Enter(name: string) : IDisposable =
+        ArgumentException.ThrowIfNullOrEmpty name
+        let outer = current.Value
+        current.Value <- Scope(outer, name)
+        { new IDisposable with
+            member _.Dispose() = current.Value <- outer }
+
+/// The one process-wide counter: it orders nodes by the time they were made.
+module internal NodeId =
+    let mutable private last = 0L
+    let next () = Interlocked.Increment &last
+    /// The Id that the latest node got: later ones are larger.
+    let latest () = Volatile.Read &last
+
+/// A value of a known shape and element type, as the graph of operations that computes it. Immutable, but for what a variable holds.
+/// A node is made after its arguments, so its Id is larger than theirs: ascending Id is a topological order,
+/// and no pass over the graph needs recursion.
+type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Scope | null) =
+    let id = NodeId.next ()
+
+    internal new(op, args, shape, dtype) = Expr(op, args, shape, dtype, Scope.Current)
+
+    /// Larger than the Id of every argument.
+    member _.Id = id
+    member internal _.Op = op
+    /// Never to be changed.
+    member internal _.Args = args
+    /// The nodes that this one is computed from.
+    member _.Arguments: IReadOnlyList<Expr> = Array.AsReadOnly args
+    member _.Shape = shape
+    member _.DType = dtype
+    /// The module scope in which the node was made; null outside all scopes.
+    member _.Scope = scope
+    /// The number of axes.
+    member _.Rank = shape.Rank
+    /// The same operation, made in the same scope, on other arguments of the same shapes.
+    member internal _.With(args: Expr[]) = Expr(op, args, shape, dtype, scope)
+
+    override this.ToString() =
+        Formula.text
+            { Id = fun (e: Expr) -> e.Id
+              Op = fun e -> e.Op
+              Args = fun e -> e.Args
+              Shape = fun e -> e.Shape }
+            this
+
+    // ---- Leaves -------------------------------------------------------------------------------------------------
+
+    static member internal Const(value: Scalar, shape: Shape) = Expr(Op.Const value, [||], shape, value.DType)
+    /// One number at every index of a shape.
+    static member Full(value: float, shape: Shape, dtype: DType) = Expr.Const(Scalar.ofFloat dtype value, shape)
+    /// Zeros of the shape and element type of another expression.
+    static member internal ZerosLike(x: Expr) = Expr.Full(0.0, x.Shape, x.DType)
+    static member internal OnesLike(x: Expr) = Expr.Full(1.0, x.Shape, x.DType)
+    /// A scalar constant. Beside another operand it takes that operand's element type.
+    static member op_Implicit(value: float) : Expr = Expr.Full(value, Shape.Scalar, DType.Float64)
+    static member op_Implicit(value: float32) : Expr = Expr.Full(float value, Shape.Scalar, DType.Float32)
+    static member op_Implicit(value: int) : Expr = Expr.Full(float value, Shape.Scalar, DType.Int32)
+    static member op_Implicit(value: int64) : Expr = Expr.Const(Scalar.ofInt DType.Int64 value, Shape.Scalar)
+    static member op_Implicit(value: bool) : Expr = Expr.Full((if value then 1.0 else 0.0), Shape.Scalar, DType.Bool)
+
+    // ---- Contraction, of which broadcasting is a case -------------------------------------------------------------
+
+    /// The sum of products `spec` with a result of the given shape (it says the extents of labels that only the output has).
+    static member internal Contract(spec: EinsumSpec, args: Expr[], shape: Shape) : Expr =
+        Expr(Op.Einsum spec, args, shape, args[0].DType)
+
+    /// The value repeated along new leading axes and along axes of extent 1; the value itself if it has that shape.
+    static member internal BroadcastTo(x: Expr, shape: Shape) : Expr =
+        if x.Shape.Equals shape then
+            x
+        else
+            match x.Op with
+            | Op.Const value -> Expr.Const(value, shape)
+            | _ ->
+                match Shape.tryBroadcast x.Shape shape with
+                | ValueSome s when s.Equals shape -> ()
+                | _ -> raise (ShapeException $"broadcast: shape {x.Shape} does not broadcast to {shape}")
+                // A stretched axis is summed over its one element and repeated under a new label.
+                let labels = EinsumSpec.freshLabels (HashSet()) |> Seq.take (shape.Rank + x.Rank) |> Array.ofSeq
+                let output = labels[.. shape.Rank - 1]
+                let offset = shape.Rank - x.Rank
+                let input =
+                    Array.init x.Rank (fun i ->
+                        if x.Shape[i] = shape[i + offset] then output[i + offset] else labels[shape.Rank + i])
+                Expr.Contract({ Inputs = [| String input |]; Output = String output }, [| x |], shape)
+
+    // ---- Windows ----------------------------------------------------------------------------------------------------
+
+    /// A window of the array: one slice an axis, the axes not mentioned whole. Integers, `^1`, `1..^1` and Slice mix:
+    /// `x[0]`, `x[.., ^1]`, `x[Slice.Every(-1), 2..5]`.
+    member x.Item
+        with get ([<ParamArray>] slices: Slice[]): Expr =
+            let struct (starts, steps, window, shape) = Slicing.resolve x.Shape slices
+            let part =
+                if window.Equals x.Shape && Array.forall ((=) 1) steps then
+                    x
+                else
+                    Expr(Op.Slice(starts, steps), [| x |], window, x.DType)
+            if shape.Equals part.Shape then part else Expr(Op.Reshape, [| part |], shape, x.DType)
+
+    // ---- Scalar functions index by index ----------------------------------------------------------------------------
+
+    /// The one element type of operands: a scalar constant takes that of the others.
+    static member private Unify(fn: Fn, args: Expr[]) : Expr[] =
+        let mutable dtype = args[0].DType
+        let mutable same = true
+        for a in args do
+            same <- same && a.DType = dtype
+        if same then
+            args
+        else
+            let isLiteral (e: Expr) =
+                match e.Op with
+                | Op.Const _ -> e.Shape.IsScalar
+                | _ -> false
+            let fixedTypes = args |> Array.filter (fun a -> not (isLiteral a)) |> Array.map _.DType |> Array.distinct
+            match fixedTypes with
+            | [| one |] ->
+                args
+                |> Array.map (fun a ->
+                    match a.Op with
+                    | Op.Const v when a.DType <> one ->
+                        if DType.isFloat v.DType then Expr.Full(v.AsFloat, a.Shape, one)
+                        else Expr.Const(Scalar.ofInt one v.AsInt, a.Shape)
+                    | _ -> a)
+            | [||] ->
+                // Only literals: the widest float, or the widest integer.
+                let widest = args |> Array.map _.DType |> Array.maxBy (function
+                    | DType.Float64 -> 4 | DType.Float32 -> 3 | DType.Int64 -> 2 | DType.Int32 -> 1 | _ -> 0)
+                args |> Array.map (fun a -> match a.Op with Op.Const v -> Expr.Const(Scalar.cast widest v, a.Shape) | _ -> a)
+            | several ->
+                let names = String.Join(" and ", several |> Array.map DType.name)
+                raise (DTypeException $"{Fn.name fn}: element types {names} do not mix; cast one of them")
+
+    /// A scalar function index by index; operands broadcast to one shape.
+    static member internal Map(fn: Fn, operands: Expr[]) : Expr =
+        let args =
+            if fn = Fn.Where then
+                Array.append operands[..0] (Expr.Unify(fn, operands[1..]))
+            else
+                Expr.Unify(fn, operands)
+        let dtype = args[args.Length - 1].DType
+        match Fn.refuses fn dtype with
+        | Some expected ->
+            raise (DTypeException $"{Fn.name fn}: expected {expected}, got {DType.name dtype}; cast it")
+        | None -> ()
+        if fn = Fn.Where && args[0].DType <> DType.Bool then
+            raise (DTypeException $"where: the condition is bool, got {DType.name args[0].DType}; compare it with something")
+        let mutable shape = args[0].Shape
+        for i in 1 .. args.Length - 1 do
+            match Shape.tryBroadcast shape args[i].Shape with
+            | ValueSome s -> shape <- s
+            | ValueNone ->
+                let shapes = String.Join(" and ", args |> Array.map (fun a -> string a.Shape))
+                raise (ShapeException $"{Fn.name fn}: shapes {shapes} do not broadcast")
+        let result = if Fn.isComparison fn then DType.Bool else dtype
+        Expr(Op.Elementwise fn, (if args |> Array.forall (fun a -> a.Shape.Equals shape) then args
+                                 else args |> Array.map (fun a -> Expr.BroadcastTo(a, shape))), shape, result)
+
+    static member private Map(fn, x: Expr, y: Expr) = Expr.Map(fn, [| x; y |])
+    /// A number beside an operand: of that operand's element type.
+    static member private Beside(x: Expr, value: float) = Expr.Full(value, Shape.Scalar, x.DType)
+
+    static member (~-)(x: Expr) = Expr.Map(Fn.Neg, [| x |])
+    static member (~+)(x: Expr) = x
+    static member (+)(x: Expr, y: Expr) = Expr.Map(Fn.Add, x, y)
+    static member (+)(x: Expr, y: float) = Expr.Map(Fn.Add, x, Expr.Beside(x, y))
+    static member (+)(x: float, y: Expr) = Expr.Map(Fn.Add, Expr.Beside(y, x), y)
+    static member (-)(x: Expr, y: Expr) = Expr.Map(Fn.Sub, x, y)
+    static member (-)(x: Expr, y: float) = Expr.Map(Fn.Sub, x, Expr.Beside(x, y))
+    static member (-)(x: float, y: Expr) = Expr.Map(Fn.Sub, Expr.Beside(y, x), y)
+    static member (*)(x: Expr, y: Expr) = Expr.Map(Fn.Mul, x, y)
+    static member (*)(x: Expr, y: float) = Expr.Map(Fn.Mul, x, Expr.Beside(x, y))
+    static member (*)(x: float, y: Expr) = Expr.Map(Fn.Mul, Expr.Beside(y, x), y)
+    static member (/)(x: Expr, y: Expr) = Expr.Map(Fn.Div, x, y)
+    static member (/)(x: Expr, y: float) = Expr.Map(Fn.Div, x, Expr.Beside(x, y))
+    static member (/)(x: float, y: Expr) = Expr.Map(Fn.Div, Expr.Beside(y, x), y)
+    static member Pow(x: Expr, y: Expr) = Expr.Map(Fn.Pow, x, y)
+    static member Pow(x: Expr, y: float) = Expr.Map(Fn.Pow, x, Expr.Beside(x, y))
+    static member Pow(x: float, y: Expr) = Expr.Map(Fn.Pow, Expr.Beside(y, x), y)
+    static member Exp(x: Expr) = Expr.Map(Fn.Exp, [| x |])
+    static member Log(x: Expr) = Expr.Map(Fn.Log, [| x |])
+    static member Sqrt(x: Expr) = Expr.Map(Fn.Sqrt, [| x |])
+    static member Sin(x: Expr) = Expr.Map(Fn.Sin, [| x |])
+    static member Cos(x: Expr) = Expr.Map(Fn.Cos, [| x |])
+    static member Tan(x: Expr) = Expr.Map(Fn.Tan, [| x |])
+    static member Tanh(x: Expr) = Expr.Map(Fn.Tanh, [| x |])
+    static member Abs(x: Expr) = Expr.Map(Fn.Abs, [| x |])
+    static member op_GreaterThan(x: Expr, y: Expr) = Expr.Map(Fn.Greater, x, y)
+    static member op_GreaterThanOrEqual(x: Expr, y: Expr) = Expr.Map(Fn.GreaterEqual, x, y)
+    static member op_LessThan(x: Expr, y: Expr) = Expr.Map(Fn.Less, x, y)
+    static member op_LessThanOrEqual(x: Expr, y: Expr) = Expr.Map(Fn.LessEqual, x, y)
+
+/// A graph with named holes: `Output` as a function of the placeholders `Inputs`. It captures nothing else but constants.
+[<Sealed>]
+type internal Subgraph(name: string, inputs: Expr[], output: Expr) =
+    inherit Extension(name)
+    member _.Inputs = inputs
+    member _.Output = output

@@ -1,0 +1,223 @@
+namespace Diff
+
+open System.Collections.Generic
+
+/// What a derivative with respect to something that the value does not depend on is.
+type Unconnected =
+    /// Zeros of the right shape.
+    | Zeros = 0
+    /// An error that names it.
+    | Error = 1
+
+/// Derivatives as graphs: every function here maps graphs to graphs and looks at nothing but the graph.
+[<RequireQualifiedAccess>]
+module internal Gradient =
+    let private describe (e: Expr) =
+        match e.Op with
+        | Op.Variable v when v.Name <> "" -> $"\"{v.Name}\""
+        | op -> $"{Formula.opText op} of shape {e.Shape}"
+
+    let private differentiable operation (e: Expr) =
+        if not (DType.isFloat e.DType) then
+            raise (
+                DTypeException
+                    $"{operation}: {describe e} is {DType.name e.DType}; derivatives exist with respect to float32 and float64 (cast it to a float type, or leave it out)"
+            )
+
+    /// The scope of what is derived from a node: the same path, under "grad".
+    let private gradScope (node: Expr) : Scope | null =
+        match node.Scope with
+        | null -> Scope.Under(null, "grad")
+        | scope -> scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) (Scope.Under(null, "grad"))
+
+    /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
+    let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
+        let each (f: int -> Expr) : (Expr | null)[] = Array.init needed.Length (fun i -> if needed[i] then f i else null)
+        match (Rules.ofOp y.Op).Derivative with
+        | Zero -> Array.create needed.Length null
+        | Pointwise partial -> each (fun i -> partial i y.Args y * g)
+        | Linear transpose
+        | Multilinear transpose -> each (fun i -> transpose i y.Args g)
+        | General vjp -> vjp needed y.Args y g
+        | Recompute expansion ->
+            let inputs, copy = expansion y.Args g
+            let wanted = [| for i in 0 .. needed.Length - 1 do if needed[i] then inputs[i] |]
+            let found = Queue<Expr | null>(accumulate copy g wanted)
+            Array.init needed.Length (fun i -> if needed[i] then found.Dequeue() else null)
+
+    /// The cotangent of each of `xs`, given that of y; null where y does not depend on it.
+    and private accumulate (y: Expr) (g: Expr) (xs: Expr[]) : (Expr | null)[] =
+        let nodes = Graph.topological [ y ]
+        let active = Graph.dependents xs nodes
+        let cotangent = Dictionary<int64, Expr>()
+        let add (node: Expr) (part: Expr) =
+            cotangent[node.Id] <-
+                match cotangent.TryGetValue node.Id with
+                | true, sum -> part + sum
+                | _ -> part
+        let scopes = Dictionary<Scope, Scope | null>(HashIdentity.Reference)
+        let scopeOf (node: Expr) =
+            match node.Scope with
+            | null -> gradScope node
+            | scope ->
+                match scopes.TryGetValue scope with
+                | true, known -> known
+                | _ ->
+                    scopes[scope] <- gradScope node
+                    scopes[scope]
+        let outer = Scope.Current
+        try
+            add y g
+            for n in nodes.Length - 1 .. -1 .. 0 do
+                let node = nodes[n]
+                match cotangent.TryGetValue node.Id with
+                | true, g when node.Args.Length > 0 && active.Contains node.Id ->
+                    let needed = node.Args |> Array.map (fun a -> active.Contains a.Id && DType.isFloat a.DType)
+                    if Array.contains true needed then
+                        Scope.Set(scopeOf node)
+                        let parts = pullback needed node g
+                        // Summed over argument positions, not over distinct arguments: x * x passes back twice.
+                        for i in 0 .. parts.Length - 1 do
+                            match parts[i] with
+                            | null -> ()
+                            | part -> if needed[i] then add node.Args[i] part
+                | _ -> ()
+        finally
+            Scope.Set outer
+        xs
+        |> Array.map (fun x ->
+            match cotangent.TryGetValue x.Id with
+            | true, g when active.Contains y.Id -> (g: Expr | null)
+            | _ -> null)
+
+    let private connect operation unconnected (y: Expr) (xs: Expr[]) (parts: (Expr | null)[]) : Expr[] =
+        Array.map2
+            (fun (x: Expr) (part: Expr | null) ->
+                match part with
+                | null when unconnected = Unconnected.Error ->
+                    invalidOp $"{operation}: the value ({describe y}) does not depend on {describe x}, or only through operations without a derivative; differentiate with respect to something it uses, or ask for zeros"
+                | null -> Expr.ZerosLike x
+                | g -> g)
+            xs
+            parts
+
+    /// The product of the cotangent g of y with the Jacobians of y: the gradient of Σ y·g with respect to each of `xs`, in one pass.
+    let vjp unconnected (y: Expr) (g: Expr) (xs: Expr[]) : Expr[] =
+        differentiable "vjp" y
+        Array.iter (differentiable "vjp") xs
+        if not (g.Shape.Equals y.Shape) || g.DType <> y.DType then
+            raise (ShapeException $"vjp: the cotangent is {DType.name g.DType}{g.Shape}, but the value is {DType.name y.DType}{y.Shape}")
+        accumulate y g xs |> connect "vjp" unconnected y xs
+
+    /// The gradient of the sum of y with respect to each of `xs`: vjp with a cotangent of ones.
+    let grad unconnected (y: Expr) (xs: Expr[]) : Expr[] =
+        differentiable "grad" y
+        Array.iter (differentiable "grad") xs
+        accumulate y (Expr.OnesLike y) xs |> connect "grad" unconnected y xs
+
+    /// The tangent of one node from those of its arguments (null: no tangent).
+    let rec private pushforward (y: Expr) (tangents: (Expr | null)[]) : Expr | null =
+        let sum (parts: Expr seq) : Expr | null = if Seq.isEmpty parts then null else Seq.reduce (+) parts
+        let present = [| for i in 0 .. tangents.Length - 1 do match tangents[i] with null -> () | v -> yield i, v |]
+        match (Rules.ofOp y.Op).Derivative with
+        | Zero -> null
+        | Pointwise partial -> present |> Seq.map (fun (i, v) -> partial i y.Args y * v) |> sum
+        | Multilinear _ -> present |> Seq.map (fun (i, v) -> y.With(Array.updateAt i v y.Args)) |> sum
+        | Linear _ ->
+            let args =
+                Array.map2
+                    (fun (x: Expr) (v: Expr | null) ->
+                        match v with
+                        | null when DType.isFloat x.DType && DType.isFloat y.DType -> Expr.ZerosLike x
+                        | null -> x
+                        | v -> v)
+                    y.Args
+                    tangents
+            y.With args
+        | General vjp ->
+            // The vjp is linear in its cotangent, so its own transpose is the forward mode (Townsend 2017).
+            let g = Leaf.input "cotangent" y.Shape y.DType
+            let parts = vjp (tangents |> Array.map (isNull >> not)) y.Args y g
+            let pairings =
+                present
+                |> Array.choose (fun (i, v) ->
+                    match parts[i] with
+                    | null -> None
+                    | part -> Some(part, v))
+            let tangent =
+                pairings
+                |> Seq.choose (fun (part, v) ->
+                    match (accumulate part v [| g |])[0] with
+                    | null -> None
+                    | t -> Some t)
+            sum tangent
+        | Recompute expansion ->
+            let inputs, copy = expansion y.Args (Expr.ZerosLike y)
+            push copy [| for i, _ in present -> inputs[i] |] [| for _, v in present -> v |]
+
+    and private push (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr | null =
+        let tangent = Dictionary<int64, Expr>()
+        Array.iter2 (fun (x: Expr) v -> tangent[x.Id] <- v) xs vs
+        let find (e: Expr) : Expr | null =
+            match tangent.TryGetValue e.Id with
+            | true, v -> v
+            | _ -> null
+        for node in Graph.topological [ y ] do
+            let isReached () = node.Args |> Array.exists (fun a -> tangent.ContainsKey a.Id)
+            if DType.isFloat node.DType && not (tangent.ContainsKey node.Id) && isReached () then
+                match Graph.within node.Scope (fun () -> pushforward node (Array.map find node.Args)) with
+                | null -> ()
+                | v -> tangent[node.Id] <- v
+        find y
+
+    /// The derivative of y along tangents `vs` of `xs`: the Jacobian applied to a direction.
+    let jvp (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr =
+        differentiable "jvp" y
+        if xs.Length <> vs.Length then
+            invalidArg "vs" $"jvp: {xs.Length} arguments need as many tangents, got {vs.Length}"
+        for x, v in Array.zip xs vs do
+            differentiable "jvp" x
+            if not (v.Shape.Equals x.Shape) || v.DType <> x.DType then
+                raise (ShapeException $"jvp: the tangent of {describe x} is {DType.name v.DType}{v.Shape}, but the argument is {DType.name x.DType}{x.Shape}")
+        match push y xs vs with
+        | null -> Expr.ZerosLike y
+        | v -> v
+
+    let private scalarValue operation (y: Expr) =
+        if y.Shape.Length <> 1 then
+            raise (
+                ShapeException
+                    $"{operation}: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it, or give a cotangent to vjp"
+            )
+
+    /// The second derivative of a scalar applied to directions `vs`: forward over reverse.
+    let hvp (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr[] =
+        scalarValue "hvp" y
+        grad Unconnected.Zeros y xs |> Array.map (fun g -> jvp g xs vs)
+
+    /// ∂yᵢ/∂xⱼ with the axes of y before those of x: one cotangent a row, stacked.
+    let jacobian (y: Expr) (x: Expr) : Expr =
+        differentiable "jacobian" y
+        differentiable "jacobian" x
+        let n = y.Shape.Length
+        let shape = Shape(Array.append y.Shape.Dims x.Shape.Dims)
+        if n = 0 || x.Shape.Length = 0 then
+            Expr.Full(0.0, shape, x.DType)
+        else
+            let g = Leaf.input "row" y.Shape y.DType
+            let row = (accumulate y g [| x |])[0]
+            match row with
+            | null -> Expr.Full(0.0, shape, x.DType)
+            | row ->
+                let unit i =
+                    let flat = Expr.Full(1.0, Shape [| 1 |], y.DType) |> Window.embed [| i |] [| 1 |] (Shape [| n |])
+                    let seed = Reshape.make y.Shape flat
+                    let value = Graph.substitute [ g, seed ] [| row |] |> Array.head
+                    Reshape.make (Shape(Array.append [| 1 |] x.Shape.Dims)) value
+                Window.concat 0 (Array.init n unit) |> Reshape.make shape
+
+    /// The matrix of second derivatives of a scalar, with the axes of x twice.
+    let hessian (y: Expr) (x: Expr) : Expr =
+        scalarValue "hessian" y
+        let gradient = grad Unconnected.Zeros y [| x |]
+        jacobian gradient[0] x

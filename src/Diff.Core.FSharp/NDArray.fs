@@ -1,0 +1,195 @@
+namespace Diff
+
+open System
+open System.Buffers
+open System.Globalization
+open System.Numerics.Tensors
+open System.Runtime.CompilerServices
+open System.Runtime.InteropServices
+
+/// The elements of a dense tensor, used in place.
+[<Sealed>]
+type internal TensorMemory<'T when 'T: unmanaged>(tensor: Tensor<'T>) =
+    inherit MemoryManager<'T>()
+    member _.Tensor = tensor
+    override _.GetSpan() =
+        let first = &tensor.GetPinnableReference()
+        MemoryMarshal.CreateSpan(&Unsafe.AsRef<'T>(&first), int tensor.FlattenedLength)
+    override this.Pin index =
+        let handle = tensor.GetPinnedHandle()
+        let unpin =
+            { new IPinnable with
+                member _.Pin _ = Unchecked.defaultof<_>
+                member _.Unpin() = handle.Dispose() }
+        new MemoryHandle(Unsafe.Add<'T>(handle.Pointer, index), Unchecked.defaultof<GCHandle>, unpin)
+    override _.Unpin() = ()
+    override _.Dispose(_: bool) = ()
+
+/// The elements of a rectangular array of any rank, used in place.
+[<Sealed>]
+type internal RectangularMemory<'T when 'T: unmanaged>(array: Array) =
+    inherit MemoryManager<'T>()
+    override _.GetSpan() =
+        let first = &MemoryMarshal.GetArrayDataReference array
+        MemoryMarshal.CreateSpan(&Unsafe.As<byte, 'T>(&first), array.Length)
+    override _.Pin index =
+        let handle = GCHandle.Alloc(array, GCHandleType.Pinned)
+        let first = handle.AddrOfPinnedObject() + nativeint (index * sizeof<'T>)
+        new MemoryHandle(first.ToPointer(), handle)
+    override _.Unpin() = ()
+    override _.Dispose(_: bool) = ()
+
+/// Numbers in row-major order with a shape. It may share its memory with an array or a Tensor.
+[<Sealed>]
+type NDArray private (shape: Shape, dtype: DType, memory: obj) =
+    member _.Shape = shape
+    member _.DType = dtype
+    /// The number of elements.
+    member _.Length = shape.Length
+
+    /// The elements in row-major order; fails when they are of another type.
+    member _.Memory<'T when 'T: unmanaged>() : Memory<'T> =
+        match memory with
+        | :? Memory<'T> as m -> m
+        | _ ->
+            raise (
+                DTypeException
+                    $"NDArray: its elements are {DType.name dtype}, asked for {DType.name (DType.ofType typeof<'T>)}"
+            )
+    /// The elements in row-major order; fails when they are of another type.
+    member this.Span<'T when 'T: unmanaged>() : Span<'T> = this.Memory<'T>().Span
+
+    /// The element at a row-major position as a float.
+    member this.Float(index: int) : float =
+        match dtype with
+        | DType.Float32 -> float (this.Span<float32>()[index])
+        | DType.Float64 -> this.Span<float>()[index]
+        | DType.Int32 -> float (this.Span<int>()[index])
+        | DType.Int64 -> float (this.Span<int64>()[index])
+        | _ -> if this.Span<bool>()[index] then 1.0 else 0.0
+
+    /// The same memory with another shape of as many elements.
+    member _.Reshape(target: Shape) : NDArray =
+        if target.Length <> shape.Length then
+            raise (ShapeException $"NDArray: shape {shape} has {shape.Length} elements, shape {target} has {target.Length}")
+        NDArray(target, dtype, memory)
+    /// Copies the elements into an array of the same shape and element type.
+    member this.CopyTo(target: NDArray) : unit =
+        if not (target.Shape.Equals shape) then
+            raise (ShapeException $"copy: shape {shape} does not fit into shape {target.Shape}")
+        match dtype with
+        | DType.Float32 -> this.Span<float32>().CopyTo(target.Span<float32>())
+        | DType.Float64 -> this.Span<float>().CopyTo(target.Span<float>())
+        | DType.Int32 -> this.Span<int>().CopyTo(target.Span<int>())
+        | DType.Int64 -> this.Span<int64>().CopyTo(target.Span<int64>())
+        | _ -> this.Span<bool>().CopyTo(target.Span<bool>())
+    /// A copy with memory of its own.
+    member this.Clone() : NDArray =
+        let copy = NDArray.Zeros(dtype, shape)
+        this.CopyTo copy
+        copy
+
+    static member private Over<'T when 'T: unmanaged>(shape: Shape, memory: Memory<'T>) : NDArray =
+        NDArray(shape, DType.ofType typeof<'T>, nonNull (box memory))
+
+    /// An array over the caller's memory, without a copy.
+    static member Create<'T when 'T: unmanaged>(memory: Memory<'T>, shape: Shape) : NDArray =
+        if memory.Length <> shape.Length then
+            raise (ShapeException $"NDArray: shape {shape} has {shape.Length} elements, the memory has {memory.Length}")
+        NDArray.Over(shape, memory)
+    /// An array over the caller's array, without a copy.
+    static member Create<'T when 'T: unmanaged>(values: 'T[], shape: Shape) : NDArray =
+        NDArray.Create(Memory<'T> values, shape)
+    /// An array over the caller's rectangular array ('T[,], 'T[,,] …), without a copy; its shape is the array's.
+    static member OfArray<'T when 'T: unmanaged>(values: Array) : NDArray =
+        if values.GetType().GetElementType() <> typeof<'T> then
+            raise (DTypeException $"NDArray: the array's elements are {values.GetType().GetElementType()}, asked for {typeof<'T>}")
+        let shape = Shape(Array.init values.Rank values.GetLength)
+        match box values with
+        | :? ('T[]) as vector -> NDArray.Over(shape, Memory<'T> vector)
+        | _ when values.Length = 0 -> NDArray.Over(shape, Memory<'T>.Empty)
+        | _ -> NDArray.Over(shape, (new RectangularMemory<'T>(values)).Memory)
+    /// An array over a tensor's memory: without a copy if the tensor is dense.
+    static member OfTensor<'T when 'T: unmanaged>(tensor: Tensor<'T>) : NDArray =
+        let lengths = tensor.Lengths
+        let dims = Array.init lengths.Length (fun _ -> 0)
+        for i in 0 .. dims.Length - 1 do
+            dims[i] <- int lengths[i]
+        let dense = if tensor.IsDense then tensor else tensor.ToDenseTensor()
+        if dense.FlattenedLength = 0n then
+            NDArray.Over(Shape dims, Memory<'T>.Empty)
+        else
+            NDArray.Over(Shape dims, (new TensorMemory<'T>(dense)).Memory)
+    /// New memory of the given shape; zeros.
+    static member Zeros(dtype: DType, shape: Shape) : NDArray =
+        match dtype with
+        | DType.Float32 -> NDArray.Over(shape, Memory<float32>(Array.zeroCreate shape.Length))
+        | DType.Float64 -> NDArray.Over(shape, Memory<float>(Array.zeroCreate shape.Length))
+        | DType.Int32 -> NDArray.Over(shape, Memory<int>(Array.zeroCreate shape.Length))
+        | DType.Int64 -> NDArray.Over(shape, Memory<int64>(Array.zeroCreate shape.Length))
+        | _ -> NDArray.Over(shape, Memory<bool>(Array.zeroCreate shape.Length))
+    /// New memory filled with one number.
+    static member internal Full(value: Scalar, shape: Shape) : NDArray =
+        let result = NDArray.Zeros(value.DType, shape)
+        match value.DType with
+        | DType.Float32 -> result.Span<float32>().Fill(float32 value.AsFloat)
+        | DType.Float64 -> result.Span<float>().Fill value.AsFloat
+        | DType.Int32 -> result.Span<int>().Fill(int value.Bits)
+        | DType.Int64 -> result.Span<int64>().Fill value.Bits
+        | _ -> result.Span<bool>().Fill(value.Bits <> 0L)
+        result
+
+    /// The elements as a Tensor: without a copy when the memory is an array or a tensor.
+    /// The platform's tensors have at least one axis, so a scalar becomes a tensor of shape [1].
+    member this.ToTensor<'T when 'T: unmanaged>() : Tensor<'T> =
+        let lengths = (if shape.Rank = 0 then [| 1 |] else shape.Dims) |> Array.map nativeint
+        let memory = Memory<'T>.op_Implicit (this.Memory<'T>()) : ReadOnlyMemory<'T>
+        let mutable segment = ArraySegment<'T>()
+        let mutable manager: TensorMemory<'T> | null = null
+        if MemoryMarshal.TryGetArray(memory, &segment) && this.Length > 0 then
+            match segment.Array with
+            | null -> Tensor.Create(memory.ToArray(), ReadOnlySpan lengths)
+            | array when array.Length = this.Length -> Tensor.Create(array, ReadOnlySpan lengths)
+            | array ->
+                let strides = Shape.strides (Array.map int lengths) |> Array.map nativeint
+                Tensor.Create(array, segment.Offset, ReadOnlySpan lengths, ReadOnlySpan strides)
+        elif MemoryMarshal.TryGetMemoryManager(memory, &manager) then
+            match manager with
+            | null -> Tensor.Create(memory.ToArray(), ReadOnlySpan lengths)
+            | manager when manager.Tensor.Lengths.SequenceEqual(ReadOnlySpan lengths) -> manager.Tensor
+            | _ -> Tensor.Create(memory.ToArray(), ReadOnlySpan lengths)
+        else
+            Tensor.Create(memory.ToArray(), ReadOnlySpan lengths)
+    /// A copy of the elements in row-major order.
+    member this.ToArray<'T when 'T: unmanaged>() : 'T[] = this.Span<'T>().ToArray()
+
+    // Conversions without a copy, for callers who hand over arrays as they are.
+    static member op_Implicit(value: float) : NDArray = NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(value: float32) : NDArray = NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(value: int) : NDArray = NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(values: float[]) : NDArray = NDArray.OfArray<float> values
+    static member op_Implicit(values: float32[]) : NDArray = NDArray.OfArray<float32> values
+    static member op_Implicit(values: int[]) : NDArray = NDArray.OfArray<int> values
+    static member op_Implicit(values: int64[]) : NDArray = NDArray.OfArray<int64> values
+    static member op_Implicit(values: bool[]) : NDArray = NDArray.OfArray<bool> values
+    static member op_Implicit(values: float[,]) : NDArray = NDArray.OfArray<float> values
+    static member op_Implicit(values: float32[,]) : NDArray = NDArray.OfArray<float32> values
+    static member op_Implicit(values: int[,]) : NDArray = NDArray.OfArray<int> values
+    static member op_Implicit(tensor: Tensor<float>) : NDArray = NDArray.OfTensor tensor
+    static member op_Implicit(tensor: Tensor<float32>) : NDArray = NDArray.OfTensor tensor
+    static member op_Implicit(tensor: Tensor<int>) : NDArray = NDArray.OfTensor tensor
+    static member op_Implicit(tensor: Tensor<int64>) : NDArray = NDArray.OfTensor tensor
+
+    /// Element type, shape and, of a small array, the numbers.
+    override this.ToString() =
+        let heading = $"{DType.name dtype}{shape}"
+        if shape.Length > 64 then
+            heading
+        else
+            let one i =
+                match dtype with
+                | DType.Float32 -> (this.Span<float32>()[i]).ToString("R", CultureInfo.InvariantCulture)
+                | DType.Bool -> if this.Span<bool>()[i] then "true" else "false"
+                | DType.Int64 -> (this.Span<int64>()[i]).ToString(CultureInfo.InvariantCulture)
+                | _ -> (this.Float i).ToString("R", CultureInfo.InvariantCulture)
+            heading + " [" + String.Join(", ", Array.init shape.Length one) + "]"

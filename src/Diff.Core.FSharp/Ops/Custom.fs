@@ -1,0 +1,82 @@
+namespace Diff
+
+open System
+
+/// An operation supplied by the caller: its value as numbers, its derivative as a graph, so that it has derivatives of every order.
+[<Sealed>]
+type internal CustomOp
+    (
+        name: string,
+        result: Expr[] -> Shape * DType,
+        forward: NDArray[] -> NDArray,
+        backward: Expr[] -> Expr -> Expr -> (Expr | null)[]
+    ) =
+    inherit Extension(name)
+    member _.Result = result
+    member _.Forward = forward
+    member _.Backward = backward
+
+[<RequireQualifiedAccess>]
+module internal Custom =
+    let apply (op: CustomOp) (args: Expr[]) : Expr =
+        if args.Length = 0 then
+            invalidArg "args" $"{op.Name}: expected at least one argument, got none"
+        let shape, dtype = op.Result args
+        Expr(Op.Custom op, args, shape, dtype)
+
+    /// The shape and element type of a result like the first argument.
+    let likeFirst (args: Expr[]) = args[0].Shape, args[0].DType
+
+    /// An operation on one array index by index: a scalar function and, from argument and value, its derivative.
+    let scalar name (f: float -> float) (derivative: Expr -> Expr -> Expr) : CustomOp =
+        let forward (args: NDArray[]) =
+            let result = NDArray.Zeros(args[0].DType, args[0].Shape)
+            match args[0].DType with
+            | DType.Float32 ->
+                let x = args[0].Span<float32>()
+                let y = result.Span<float32>()
+                for i in 0 .. y.Length - 1 do
+                    y[i] <- float32 (f (float x[i]))
+            | _ ->
+                let x = args[0].Span<float>()
+                let y = result.Span<float>()
+                for i in 0 .. y.Length - 1 do
+                    y[i] <- f x[i]
+            result
+        let result (args: Expr[]) =
+            if not (DType.isFloat args[0].DType) then
+                raise (DTypeException $"{name}: expected float32 or float64, got {DType.name args[0].DType}; cast it")
+            likeFirst args
+        CustomOp(name, result, forward, fun xs y g -> [| g * derivative xs[0] y |])
+
+    let private checkCotangents (op: CustomOp) (xs: Expr[]) (gs: (Expr | null)[]) =
+        if gs.Length <> xs.Length then
+            invalidOp $"{op.Name}: its backward gave {gs.Length} cotangents for {xs.Length} arguments; give one each, null where there is none"
+        Array.iteri2
+            (fun i (x: Expr) (g: Expr | null) ->
+                match g with
+                | null -> ()
+                | g when g.Shape.Equals x.Shape && g.DType = x.DType -> ()
+                | g ->
+                    raise (
+                        ShapeException
+                            $"{op.Name}: its backward gave a cotangent of type {DType.name g.DType} and shape {g.Shape} for argument {i} of type {DType.name x.DType} and shape {x.Shape}"
+                    ))
+            xs
+            gs
+        gs
+
+    let rule (extension: Extension) : Rule =
+        let op = extension :?> CustomOp
+        { Derivative = General(fun _ xs y g -> checkCotangents op xs (op.Backward xs y g))
+          Kernel =
+            fun node ->
+                Kernel(fun args result ->
+                    let value = op.Forward args
+                    if not (value.Shape.Equals node.Shape) || value.DType <> node.DType then
+                        raise (
+                            ShapeException
+                                $"{op.Name}: its forward gave {DType.name value.DType}{value.Shape}, declared was {DType.name node.DType}{node.Shape}"
+                        )
+                    value.CopyTo result)
+          InPlace = false }

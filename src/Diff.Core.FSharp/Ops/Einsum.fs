@@ -1,0 +1,141 @@
+namespace Diff
+
+open System
+open System.Collections.Generic
+
+/// Sums of products in index notation: matrix products, sums, means, traces, diagonals, transposes, broadcasts.
+[<RequireQualifiedAccess>]
+module internal Einsum =
+    /// The contraction that a notation asks for. `extents` gives the labels that stand only in the output.
+    let make (notation: string) (extents: IReadOnlyDictionary<char, int>) (args: Expr[]) : Expr =
+        if args.Length = 0 then
+            invalidArg "args" $"einsum \"{notation}\": expected at least one operand, got none"
+        for a in args do
+            if a.DType = DType.Bool then
+                raise (DTypeException $"einsum \"{notation}\": expected numbers, got bool; cast it")
+            if a.DType <> args[0].DType then
+                raise (DTypeException $"einsum \"{notation}\": element types {DType.name args[0].DType} and {DType.name a.DType} do not mix; cast one of them")
+        let shapes = args |> Array.map _.Shape
+        let spec = EinsumSpec.parse notation shapes
+        let sizes = EinsumSpec.sizes notation spec.Inputs shapes
+        let extent label =
+            match sizes.TryGetValue label, extents.TryGetValue label with
+            | (true, n), (false, _) -> n
+            | (true, n), (true, m) when m = n -> n
+            | (true, n), (true, m) ->
+                raise (ShapeException $"einsum \"{notation}\": axis '{label}' is {n} in the operands, but {m} was asked for")
+            | (false, _), (true, m) -> m
+            | _ ->
+                raise (ShapeException $"einsum \"{notation}\": axis '{label}' stands only in the output, so its extent must be given")
+        Expr.Contract(spec, args, Shape(spec.Output.ToCharArray() |> Array.map extent))
+
+    /// The extent of every label of a node.
+    let sizes (spec: EinsumSpec) (node: Expr) : Dictionary<char, int> =
+        let sizes = EinsumSpec.sizes "" spec.Inputs (node.Args |> Array.map _.Shape)
+        spec.Output |> Seq.iteri (fun axis label -> sizes[label] <- node.Shape[axis])
+        sizes
+
+    /// How far a step of each label moves in an array with these axes; a repeated label moves along all its axes.
+    let private labelStrides (axes: string) (shape: Shape) (labels: char[]) =
+        let strides = Shape.strides shape.Dims
+        labels
+        |> Array.map (fun label ->
+            let mutable step = 0
+            axes |> Seq.iteri (fun axis c -> if c = label then step <- step + strides[axis])
+            step)
+
+    /// Element offsets of all combinations of some labels, in an array with these axes.
+    let private table (sizes: Dictionary<char, int>) (axes: string) shape (labels: char[]) =
+        Loop.offsets (labels |> Array.map (fun c -> sizes[c])) (labelStrides axes shape labels)
+
+    let inline private naive<'T
+        when 'T: unmanaged
+        and 'T: (static member (+): 'T * 'T -> 'T)
+        and 'T: (static member (*): 'T * 'T -> 'T)>
+        (one: 'T)
+        (outputs: int[])
+        (outer: int[][])
+        (inner: int[][])
+        =
+        Kernel(fun args result ->
+            let out = result.Span<'T>()
+            out.Clear() // a label that repeats in the output leaves gaps
+            let terms = inner[0].Length
+            if args.Length = 1 then
+                let x = args[0].Span<'T>()
+                let outer = outer[0]
+                let inner = inner[0]
+                for o in 0 .. outputs.Length - 1 do
+                    let mutable sum = Unchecked.defaultof<'T>
+                    for s in 0 .. terms - 1 do
+                        sum <- sum + x[outer[o] + inner[s]]
+                    out[outputs[o]] <- sum
+            else
+                for o in 0 .. outputs.Length - 1 do
+                    let mutable sum = Unchecked.defaultof<'T>
+                    for s in 0 .. terms - 1 do
+                        let mutable product = one
+                        for k in 0 .. args.Length - 1 do
+                            product <- product * args[k].Span<'T>()[outer[k][o] + inner[k][s]]
+                        sum <- sum + product
+                    out[outputs[o]] <- sum)
+
+    /// Where nothing is summed, elements only move, whatever their type; a zero keeps its sign.
+    let private moved (outputs: int[]) (sources: int[]) =
+        { new IMove with
+            member _.Run<'T when 'T: unmanaged>(args, result) =
+                let x = args[0].Span<'T>()
+                let out = result.Span<'T>()
+                out.Clear()
+                for o in 0 .. outputs.Length - 1 do
+                    out[outputs[o]] <- x[sources[o]] }
+
+    /// The definition, written out: one loop over the output's labels, one over the labels summed away.
+    let naiveKernel (spec: EinsumSpec) (node: Expr) : Kernel =
+        let sizes = sizes spec node
+        let kept = spec.Output |> Seq.distinct |> Array.ofSeq
+        let summed = String.Join("", spec.Inputs) |> Seq.distinct |> Seq.filter (fun c -> not (spec.Output.Contains c)) |> Array.ofSeq
+        let outputs = table sizes spec.Output node.Shape kept
+        let tables labels = Array.map2 (fun axes (x: Expr) -> table sizes axes x.Shape labels) spec.Inputs node.Args
+        let outer, inner = tables kept, tables summed
+        match node.DType with
+        | dtype when inner.Length = 1 && inner[0].Length = 1 ->
+            let action = moved outputs outer[0]
+            Kernel(fun args result -> Loop.move dtype action args result)
+        | DType.Float32 -> naive<float32> 1f outputs outer inner
+        | DType.Float64 -> naive<float> 1.0 outputs outer inner
+        | DType.Int32 -> naive<int> 1 outputs outer inner
+        | _ -> naive<int64> 1L outputs outer inner
+
+    let private distinct (labels: string) = Seq.length (Seq.distinct labels) = labels.Length
+
+    /// Whether the node is a (batched) matrix product: two float operands, every label once in two or three of the three places.
+    let isMatrixProduct (spec: EinsumSpec) (node: Expr) =
+        match spec.Inputs with
+        | [| a; b |] when DType.isFloat node.DType && distinct a && distinct b && distinct spec.Output ->
+            Seq.forall (fun (c: char) -> b.Contains c || spec.Output.Contains c) a
+            && Seq.forall (fun (c: char) -> a.Contains c || spec.Output.Contains c) b
+            && Seq.forall (fun (c: char) -> a.Contains c || b.Contains c) spec.Output
+        | _ -> false
+
+    /// As one product of matrices, whatever the order of the axes: the kernel addresses them by tables and copies nothing.
+    let private productKernel (spec: EinsumSpec) (node: Expr) : Kernel =
+        let sizes = sizes spec node
+        let a, b, c = spec.Inputs[0], spec.Inputs[1], spec.Output
+        let among (source: string) inA inB inC =
+            source
+            |> Seq.filter (fun l -> a.Contains l = inA && b.Contains l = inB && c.Contains l = inC)
+            |> Array.ofSeq
+        let batch, row, column, depth = among c true true true, among c true false true, among c false true true, among a true true false
+        let ofA, ofB, ofC = table sizes a node.Args[0].Shape, table sizes b node.Args[1].Shape, table sizes c node.Shape
+        let plan =
+            Diff.Kernels.GemmPlan(ofA batch, ofA row, ofA depth, ofB batch, ofB depth, ofB column, ofC batch, ofC row, ofC column)
+        let inline multiply (_: 'T) =
+            Kernel(fun args result ->
+                Diff.Kernels.Gemm.Multiply(Span.op_Implicit (args[0].Span<'T>()), Span.op_Implicit (args[1].Span<'T>()), result.Span<'T>(), plan))
+        if node.DType = DType.Float32 then multiply 0f else multiply 0.0
+
+    let rule spec : Rule =
+        { Derivative = Multilinear(fun i xs g -> Expr.Contract(EinsumSpec.swap i spec, Array.updateAt i g xs, xs[i].Shape))
+          Kernel = fun node -> if isMatrixProduct spec node then productKernel spec node else naiveKernel spec node
+          InPlace = false }

@@ -1,0 +1,86 @@
+namespace Diff
+
+open System
+
+/// Slabs named by an array of integers: gather and scatter-add are each other's transposes.
+[<RequireQualifiedAccess>]
+module internal Index =
+    let private integers operation (indices: Expr) =
+        if not (DType.isInteger indices.DType) then
+            raise (DTypeException $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them")
+
+    /// x[:axis] + indices + x[axis+1:]: the slabs of x that the indices name.
+    let gather axis (x: Expr) (indices: Expr) : Expr =
+        integers "gather" indices
+        let axis = Shape.axis "gather" x.Shape axis
+        let dims = Array.concat [ x.Shape.Dims[.. axis - 1]; indices.Shape.Dims; x.Shape.Dims[axis + 1 ..] ]
+        Expr(Op.Gather axis, [| x; indices |], Shape dims, x.DType)
+
+    /// Zeros of a shape, with the slabs of x added where the indices say: where two go to one place, their sum.
+    let scatterAdd axis (shape: Shape) (x: Expr) (indices: Expr) : Expr =
+        integers "scatter_add" indices
+        let axis = Shape.axis "scatter_add" shape axis
+        let dims = Array.concat [ shape.Dims[.. axis - 1]; indices.Shape.Dims; shape.Dims[axis + 1 ..] ]
+        if not (x.Shape.Equals(Shape dims)) then
+            raise (ShapeException $"scatter_add: into shape {shape} along axis {axis} with indices of shape {indices.Shape} go values of shape {Shape dims}, got {x.Shape}")
+        if x.DType = DType.Bool then
+            raise (DTypeException "scatter_add: expected numbers, got bool; cast them")
+        Expr(Op.ScatterAdd axis, [| x; indices |], shape, x.DType)
+
+    /// The index counted from 0; negative ones count from the end.
+    let private resolve operation (extent: int) (index: int64) =
+        let i = if index < 0L then index + int64 extent else index
+        if i < 0L || i >= int64 extent then
+            raise (IndexOutOfRangeException $"{operation}: index {index} is outside an axis of extent {extent}")
+        int i
+
+    let private indexAt (indices: NDArray) k =
+        if indices.DType = DType.Int32 then int64 (indices.Span<int>()[k]) else indices.Span<int64>()[k]
+
+    /// Calls `f` with the positions of each slab in the whole and in the gathered array.
+    let inline private slabs operation (axis: int) (whole: Shape) (indices: NDArray) ([<InlineIfLambda>] f: int -> int -> unit) =
+        let extent = whole[axis]
+        let width = whole.Dims[axis + 1 ..] |> Array.fold (*) 1
+        let outer = whole.Dims[.. axis - 1] |> Array.fold (*) 1
+        for k in 0 .. indices.Length - 1 do
+            let i = resolve operation extent (indexAt indices k)
+            for o in 0 .. outer - 1 do
+                f ((o * extent + i) * width) ((o * indices.Length + k) * width)
+
+    let private copySlabs (axis: int) (whole: Shape) width =
+        { new IMove with
+            member _.Run<'T when 'T: unmanaged>(args, result) =
+                slabs "gather" axis whole args[1] (fun from into ->
+                    args[0].Span<'T>().Slice(from, width).CopyTo(result.Span<'T>().Slice(into, width))) }
+
+    let inline private addSlabs<'T when 'T: unmanaged and 'T: (static member (+): 'T * 'T -> 'T)> axis whole width =
+        Kernel(fun args result ->
+            result.Span<'T>().Clear()
+            slabs "scatter_add" axis whole args[1] (fun into from ->
+                let x = args[0].Span<'T>()
+                let out = result.Span<'T>()
+                for j in 0 .. width - 1 do
+                    out[into + j] <- out[into + j] + x[from + j]))
+
+    let private widthOf (shape: Shape) axis = shape.Dims[axis + 1 ..] |> Array.fold (*) 1
+
+    let gatherRule axis : Rule =
+        { Derivative = Linear(fun _ xs g -> scatterAdd axis xs[0].Shape g xs[1])
+          Kernel =
+            fun node ->
+                let whole = node.Args[0].Shape
+                let action = copySlabs axis whole (widthOf whole axis)
+                Kernel(fun args result -> Loop.move node.DType action args result)
+          InPlace = false }
+
+    let scatterAddRule axis : Rule =
+        { Derivative = Linear(fun _ xs g -> gather axis g xs[1])
+          Kernel =
+            fun node ->
+                let width = widthOf node.Shape axis
+                match node.DType with
+                | DType.Float32 -> addSlabs<float32> axis node.Shape width
+                | DType.Float64 -> addSlabs<float> axis node.Shape width
+                | DType.Int32 -> addSlabs<int> axis node.Shape width
+                | _ -> addSlabs<int64> axis node.Shape width
+          InPlace = false }

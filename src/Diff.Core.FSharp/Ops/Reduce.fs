@@ -1,0 +1,106 @@
+namespace Diff
+
+open System
+
+/// Reductions that compare: the largest and smallest value, and where it is.
+[<RequireQualifiedAccess>]
+module internal Reduce =
+    let private name extreme = "reduce_" + Formula.extremeName extreme
+
+    /// The value expanded back along the axes that a reduction removed.
+    let expand (axes: int[]) (shape: Shape) (x: Expr) : Expr =
+        Expr.BroadcastTo(Reshape.make (Shape.reduce true axes shape) x, shape)
+
+    let sum (axes: int[]) (x: Expr) : Expr =
+        let labels = EinsumSpec.freshLabels (Collections.Generic.HashSet()) |> Seq.take x.Rank |> Array.ofSeq
+        let kept = labels |> Array.indexed |> Array.filter (fun (i, _) -> not (Array.contains i axes)) |> Array.map snd
+        if axes.Length = 0 then x
+        else Expr.Contract({ Inputs = [| String labels |]; Output = String kept }, [| x |], Shape.reduce false axes x.Shape)
+
+    let private nonEmpty operation (x: Expr) (axes: int[]) =
+        if axes |> Array.exists (fun axis -> x.Shape[axis] = 0) then
+            raise (ShapeException $"{operation}: shape {x.Shape} has no elements along the axes {Shape.Text axes}, so there is no value to pick")
+        if x.DType = DType.Bool then
+            raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+
+    let make extreme (axes: int[]) (x: Expr) : Expr =
+        nonEmpty (name extreme) x axes
+        if axes.Length = 0 then
+            x
+        else
+            Expr(Op.Reduce(extreme, axes), [| x |], Shape.reduce false axes x.Shape, x.DType)
+
+    let arg extreme axis (x: Expr) : Expr =
+        let axis = Shape.axis ("arg" + Formula.extremeName extreme) x.Shape axis
+        nonEmpty ("arg" + Formula.extremeName extreme) x [| axis |]
+        Expr(Op.ArgReduce(extreme, axis), [| x |], Shape.reduce false [| axis |] x.Shape, DType.Int64)
+
+    /// Calls `f start` for each group and `g i` … the elements of a group lie at base + inner offset.
+    let private groups (shape: Shape) (axes: int[]) =
+        let strides = Shape.strides shape.Dims
+        let pick keep =
+            let chosen = [| for i in 0 .. shape.Rank - 1 do if Array.contains i axes = keep then i |]
+            Loop.offsets (chosen |> Array.map (fun i -> shape[i])) (chosen |> Array.map (fun i -> strides[i]))
+        pick false, pick true
+
+    // A NaN wins over everything, so that it is not lost.
+    let inline private better extreme (candidate: 'T) (best: 'T) =
+        (match extreme with
+         | Extreme.Max -> candidate > best
+         | Extreme.Min -> candidate < best)
+        || (candidate <> candidate && best = best)
+
+    let inline private extremes<'T when 'T: unmanaged and 'T: comparison> extreme (bases: int[]) (inner: int[]) =
+        Kernel(fun args result ->
+            let x = args[0].Span<'T>()
+            let out = result.Span<'T>()
+            for i in 0 .. bases.Length - 1 do
+                let mutable best = x[bases[i]]
+                for j in 1 .. inner.Length - 1 do
+                    let candidate = x[bases[i] + inner[j]]
+                    if better extreme candidate best then
+                        best <- candidate
+                out[i] <- best)
+
+    let inline private positions<'T when 'T: unmanaged and 'T: comparison> extreme (bases: int[]) (inner: int[]) =
+        Kernel(fun args result ->
+            let x = args[0].Span<'T>()
+            let out = result.Span<int64>()
+            for i in 0 .. bases.Length - 1 do
+                let mutable best = 0
+                for j in 1 .. inner.Length - 1 do
+                    if better extreme x[bases[i] + inner[j]] x[bases[i] + inner[best]] then
+                        best <- j
+                out[i] <- int64 best)
+
+    /// Equal extremes share the cotangent equally.
+    let rule extreme (axes: int[]) : Rule =
+        { Derivative =
+            General(fun _ xs y g ->
+                let x = xs[0]
+                let back = expand axes x.Shape
+                let isBest = Elementwise.makeCast x.DType (Expr.Map(Fn.Equal, [| x; back y |]))
+                [| isBest * back (g / sum axes isBest) |])
+          Kernel =
+            fun node ->
+                let x = node.Args[0]
+                let bases, inner = groups x.Shape axes
+                match x.DType with
+                | DType.Float32 -> extremes<float32> extreme bases inner
+                | DType.Float64 -> extremes<float> extreme bases inner
+                | DType.Int32 -> extremes<int> extreme bases inner
+                | _ -> extremes<int64> extreme bases inner
+          InPlace = false }
+
+    let argRule extreme axis : Rule =
+        { Derivative = Zero
+          Kernel =
+            fun node ->
+                let x = node.Args[0]
+                let bases, inner = groups x.Shape [| axis |]
+                match x.DType with
+                | DType.Float32 -> positions<float32> extreme bases inner
+                | DType.Float64 -> positions<float> extreme bases inner
+                | DType.Int32 -> positions<int> extreme bases inner
+                | _ -> positions<int64> extreme bases inner
+          InPlace = false }

@@ -1,0 +1,58 @@
+namespace Diff
+
+/// How an operation passes derivatives back. Forward mode needs no rule of its own: see Gradient.jvp.
+/// The first argument of most is the position of the operand in question, then come the operands `xs`,
+/// the value `y` and the cotangent `g` of the value. Only operands of float types are ever asked for.
+type internal Derivative =
+    /// Nothing depends smoothly on the operands: comparisons, indices, leaves.
+    | Zero
+    /// Index by index: ∂y/∂xᵢ.
+    | Pointwise of partial: (int -> Expr[] -> Expr -> Expr)
+    /// Linear in all float operands together: the transpose applied to g.
+    | Linear of transpose: (int -> Expr[] -> Expr -> Expr)
+    /// Linear in each float operand by itself: the transpose applied to g.
+    | Multilinear of transpose: (int -> Expr[] -> Expr -> Expr)
+    /// gᵀ ∂y/∂xᵢ for every operand that `needed` marks, made together; the others may be null.
+    | General of vjp: (bool[] -> Expr[] -> Expr -> Expr -> (Expr | null)[])
+    /// A graph to differentiate in the node's place, and its inputs, given the operands and g.
+    | Recompute of expansion: (Expr[] -> Expr -> Expr[] * Expr)
+
+/// Computes a node's value from its arguments' values, into an array of the node's shape and element type.
+/// The array's former contents mean nothing. Arguments are not to be changed.
+type internal Kernel = delegate of args: NDArray[] * result: NDArray -> unit
+
+/// All that the engine must know about an operation. What differs from node to node the rule reads from the node.
+type internal Rule =
+    { Derivative: Derivative
+      /// The reference evaluation: obvious loops. What depends on the node alone is worked out once, before the first call.
+      Kernel: Expr -> Kernel
+      /// The result may take the place of an argument of the same size: each index is read before it is written, and no other index after.
+      InPlace: bool }
+
+/// Something done to elements whatever their type.
+type internal IMove =
+    abstract Run<'T when 'T: unmanaged> : args: NDArray[] * result: NDArray -> unit
+
+/// Loops that several reference evaluations share.
+[<RequireQualifiedAccess>]
+module internal Loop =
+    /// Moves elements of whatever type: result[i] = from[source i].
+    let move (dtype: DType) (action: IMove) (args: NDArray[]) (result: NDArray) =
+        match dtype with
+        | DType.Float32 -> action.Run<float32>(args, result)
+        | DType.Float64 -> action.Run<float>(args, result)
+        | DType.Int32 -> action.Run<int>(args, result)
+        | DType.Int64 -> action.Run<int64>(args, result)
+        | _ -> action.Run<bool>(args, result)
+
+    /// The offsets of all index combinations of some axes with given strides, in row-major order.
+    let offsets (extents: int[]) (strides: int[]) : int[] =
+        let mutable result = [| 0 |]
+        for axis in 0 .. extents.Length - 1 do
+            let before = result
+            let n = extents[axis]
+            result <- Array.zeroCreate (before.Length * n)
+            for i in 0 .. before.Length - 1 do
+                for j in 0 .. n - 1 do
+                    result[i * n + j] <- before[i] + j * strides[axis]
+        result

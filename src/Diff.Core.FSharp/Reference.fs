@@ -1,0 +1,25 @@
+namespace Diff
+
+open System.Collections.Generic
+
+/// The reference evaluator: one operation after the other, as written, each by its definition. Everything faster is tested against it.
+[<RequireQualifiedAccess>]
+module internal Reference =
+    let private kernel (node: Expr) =
+        match node.Op with
+        | Op.Einsum spec -> Einsum.naiveKernel spec node
+        | op -> (Rules.ofOp op).Kernel node
+
+    let evaluate (roots: Expr[]) : NDArray[] =
+        let roots = Control.inlineAll roots
+        let values = Dictionary<int64, NDArray>()
+        for node in Graph.topological roots do
+            values[node.Id] <-
+                match node.Op with
+                | Op.Literal value -> value
+                | Op.Variable v -> Variable.valueOf v
+                | _ ->
+                    let result = NDArray.Zeros(node.DType, node.Shape)
+                    (kernel node).Invoke(node.Args |> Array.map (fun a -> values[a.Id]), result)
+                    result
+        roots |> Array.map (fun e -> values[e.Id].Clone())

@@ -1,0 +1,26 @@
+namespace Diff
+
+/// The dictionary: what each word of the vocabulary means.
+[<RequireQualifiedAccess>]
+module internal Rules =
+    let ofOp (op: Op) : Rule =
+        match op with
+        | Op.Variable _ -> Leaf.variableRule
+        | Op.Const value -> Leaf.constRule value
+        | Op.Literal _ -> Leaf.literalRule
+        | Op.Iota axis -> Leaf.iotaRule axis
+        | Op.Elementwise fn -> Elementwise.ofFn fn
+        | Op.Cast -> Elementwise.castRule
+        | Op.StopGradient -> Elementwise.stopGradientRule
+        | Op.Barrier -> Elementwise.barrierRule
+        | Op.Einsum spec -> Einsum.rule spec
+        | Op.Reshape -> Reshape.rule
+        | Op.Slice(starts, steps) -> Window.sliceRule starts steps
+        | Op.Embed(starts, steps) -> Window.embedRule starts steps
+        | Op.Concat axis -> Window.concatRule axis
+        | Op.Gather axis -> Index.gatherRule axis
+        | Op.ScatterAdd axis -> Index.scatterAddRule axis
+        | Op.Reduce(extreme, axes) -> Reduce.rule extreme axes
+        | Op.ArgReduce(extreme, axis) -> Reduce.argRule extreme axis
+        | Op.Call body -> Control.rule body
+        | Op.Custom custom -> Custom.rule custom

@@ -1,0 +1,117 @@
+namespace Diff
+
+open System
+
+/// Raised when the shapes of operands do not fit an operation.
+type ShapeException(message: string) =
+    inherit ArgumentException(message)
+
+/// The extents of an array along its axes, outermost first. A scalar has none.
+[<Sealed>]
+type Shape private (dims: int[], length: int) =
+    static let scalar = Shape([||], 1)
+
+    /// A shape of the given extents; fails when one is negative or the number of elements exceeds an int.
+    new(dims: int[]) =
+        let mutable length = 1L
+        for d in dims do
+            if d < 0 then
+                raise (ShapeException $"shape: extents are at least 0, got {Shape.Text dims}")
+            length <- length * int64 d
+            if length > int64 Int32.MaxValue && not (Array.contains 0 dims) then
+                raise (ShapeException $"shape: {Shape.Text dims} has more than {Int32.MaxValue} elements")
+            length <- min length (int64 Int32.MaxValue + 1L)
+        Shape(Array.copy dims, int length)
+
+    static member internal Text(dims: int seq) = "(" + String.Join(", ", dims) + ")"
+    /// The shape of a scalar: no axes, one element.
+    static member Scalar = scalar
+    /// The extents; never to be changed.
+    member internal _.Dims = dims
+    /// The number of axes.
+    member _.Rank = dims.Length
+    /// The number of elements: the product of the extents, 1 for a scalar.
+    member _.Length = length
+    /// The extent of an axis, counted from 0.
+    member _.Item
+        with get (axis: int) = dims[axis]
+    /// A copy of the extents.
+    member _.ToArray() = Array.copy dims
+    member internal _.IsScalar = dims.Length = 0
+
+    override _.ToString() = Shape.Text dims
+    override _.GetHashCode() =
+        let mutable h = HashCode()
+        for d in dims do
+            h.Add d
+        h.ToHashCode()
+    member _.Equals(other: Shape) = dims.AsSpan().SequenceEqual(other.Dims.AsSpan())
+    override this.Equals(other: obj) =
+        match other with
+        | :? Shape as s -> this.Equals s
+        | _ -> false
+    interface IEquatable<Shape> with
+        member this.Equals other =
+            match other with
+            | null -> false
+            | s -> this.Equals s
+
+    static member op_Implicit(dims: int[]) : Shape = Shape dims
+
+/// Arithmetic of shapes: strides, axes, broadcasting.
+[<RequireQualifiedAccess>]
+module internal Shape =
+    let ofDims (dims: int[]) = Shape dims
+
+    /// Elements between neighbours along each axis, row-major.
+    let strides (dims: int[]) =
+        let strides = Array.zeroCreate dims.Length
+        let mutable step = 1
+        for axis = dims.Length - 1 downto 0 do
+            strides[axis] <- step
+            step <- step * dims[axis]
+        strides
+
+    /// The axis counted from 0; negative ones count from the end.
+    let axis operation (shape: Shape) axis =
+        if axis < -shape.Rank || axis >= shape.Rank then
+            raise (ShapeException $"{operation}: axis {axis} is outside shape {shape} of rank {shape.Rank}")
+        if axis < 0 then axis + shape.Rank else axis
+
+    /// Axes counted from 0, sorted; an empty request means all of them.
+    let axes operation (shape: Shape) (requested: int[]) =
+        if requested.Length = 0 then
+            Array.init shape.Rank id
+        else
+            let axes = requested |> Array.map (axis operation shape) |> Array.sort
+            for i in 1 .. axes.Length - 1 do
+                if axes[i] = axes[i - 1] then
+                    raise (ShapeException $"{operation}: axis {axes[i]} is named twice in {Shape.Text requested}")
+            axes
+
+    /// The shape that both broadcast to, aligned from the last axis; None when they do not fit.
+    let tryBroadcast (a: Shape) (b: Shape) =
+        if a.Equals b then
+            ValueSome a
+        else
+            let rank = max a.Rank b.Rank
+            let extent (s: Shape) axis =
+                let i = axis - (rank - s.Rank)
+                if i < 0 then 1 else s.Dims[i]
+            let dims = Array.zeroCreate rank
+            let mutable fits = true
+            for axis in 0 .. rank - 1 do
+                let m, n = extent a axis, extent b axis
+                fits <- fits && (m = n || m = 1 || n = 1)
+                dims[axis] <- if m = 1 then n else m
+            if fits then ValueSome(Shape dims) else ValueNone
+
+    /// The shape without the given axes, or with extent 1 in their place.
+    let reduce keepDims (axes: int[]) (shape: Shape) =
+        if keepDims then
+            shape.Dims |> Array.mapi (fun i d -> if Array.contains i axes then 1 else d) |> Shape
+        else
+            [| for i in 0 .. shape.Rank - 1 do
+                   if not (Array.contains i axes) then
+                       shape.Dims[i] |]
+            |> Shape
