@@ -1,0 +1,122 @@
+using System.Collections;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+
+namespace Diff;
+
+/// <summary>
+/// A function with parameters, made of other modules to any depth. Parameters and modules in its fields and properties, also within
+/// arrays, lists, dictionaries and tuples, are found without registration and named by their path, such as <c>layers.0.weight</c>.
+/// </summary>
+public abstract class Module
+{
+    private string? _label;
+
+    /// <summary>The module applied to an expression; the nodes that it makes belong to the module's scope.</summary>
+    /// <param name="x">The argument.</param>
+    public Expr Call(Expr x)
+    {
+        using (Enter())
+            return Forward(x);
+    }
+
+    /// <summary>What the module computes from one expression.</summary>
+    /// <param name="x">The argument.</param>
+    /// <exception cref="NotSupportedException">The module takes something else; it has a method of its own.</exception>
+    protected virtual Expr Forward(Expr x) =>
+        throw new NotSupportedException($"{GetType().Name}: it does not take one expression; override Forward, or call the module's own method");
+
+    /// <summary>Nodes made until the result is disposed belong to this module's scope; for methods beside <see cref="Call"/>.</summary>
+    protected IDisposable Enter()
+    {
+        if (_label is null) LabelChildren(); // only the outermost module has no label from its parent
+        return Scope.Enter(_label ??= GetType().Name);
+    }
+
+    /// <summary>The parameters of the module and of all modules in it, each once, in order of declaration.</summary>
+    public Parameter[] Parameters() => [.. NamedParameters().Select(p => p.Parameter)];
+
+    /// <summary>The parameters with their paths; one met again under another path keeps the first.</summary>
+    public IReadOnlyList<(string Path, Parameter Parameter)> NamedParameters()
+    {
+        var found = new List<(string, Parameter)>();
+        Visit("", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (path, item) =>
+        {
+            if (item is not Parameter parameter) return;
+            parameter.NameIfNameless(path);
+            found.Add((path, parameter));
+        });
+        return found;
+    }
+
+    /// <summary>The number of numbers in all parameters.</summary>
+    public long ParameterCount => Parameters().Sum(p => (long)p.Shape.Length);
+
+    /// <summary>Forgets what <c>Backward</c> has accumulated in the parameters.</summary>
+    public void ZeroGrad()
+    {
+        foreach (var parameter in Parameters()) parameter.ZeroGrad();
+    }
+
+    /// <summary>Writes the parameters as a safetensors file. Interrupted at any moment, it leaves the old file or the new one.</summary>
+    /// <param name="path">The file.</param>
+    public void Save(string path) => Safetensors.Save(path, NamedParameters().ToDictionary(p => p.Path, p => p.Parameter.Value), null);
+
+    /// <summary>Reads the parameters from a safetensors file; if anything does not fit, none of them changes.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="DiffFormatException">The file is malformed, or its tensors are not this module's parameters.</exception>
+    public void Load(string path) => Checkpoints.Restore(path, Safetensors.Load(path).Tensors, NamedParameters());
+
+    private void LabelChildren() =>
+        Visit("", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (path, item) =>
+        {
+            // Scopes nest, so a module's label is the part of its path below the module that holds it.
+            if (item is Module module && item != this) module._label ??= Label(path);
+        });
+
+    private static string Label(string path) =>
+        path.Split('.') is [.., var list, var index] && int.TryParse(index, out _) ? $"{list}.{index}" : path.Split('.')[^1];
+
+    private static void Visit(string path, object? item, HashSet<object> seen, Action<string, object> found)
+    {
+        if (item is null or string || (item is not Expr && item.GetType().IsPrimitive) || !seen.Add(item)) return;
+        string Below(string name) => path.Length == 0 ? name : path + "." + name;
+        switch (item)
+        {
+            case Parameter parameter:
+                found(path, parameter);
+                break;
+            case Module module:
+                found(path, module);
+                foreach (var field in Fields(module.GetType()))
+                    if (Holds(field.FieldType)) Visit(Below(NameOf(field)), field.GetValue(module), seen, found);
+                break;
+            case IDictionary dictionary:
+                foreach (DictionaryEntry entry in dictionary) Visit(Below($"{entry.Key}"), entry.Value, seen, found);
+                break;
+            case ITuple tuple:
+                for (var i = 0; i < tuple.Length; i++) Visit(Below($"{i}"), tuple[i], seen, found);
+                break;
+            case IEnumerable items when item is ICollection:
+                var n = 0;
+                foreach (var element in items) Visit(Below($"{n++}"), element, seen, found);
+                break;
+        }
+    }
+
+    private static bool Holds(Type type) => !type.IsPrimitive && type != typeof(string) && !(type.IsArray && type.GetElementType()!.IsPrimitive);
+
+    private static IEnumerable<FieldInfo> Fields(Type type) =>
+        type == typeof(Module)
+            ? []
+            : Fields(type.BaseType!).Concat(type
+                .GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
+                .OrderBy(f => f.MetadataToken));
+
+    // "<Weight>k__BackingField" and "_weight" and "weight" are all "weight".
+    private static string NameOf(FieldInfo field)
+    {
+        var name = field.Name.StartsWith('<') ? field.Name[1..field.Name.IndexOf('>', StringComparison.Ordinal)] : field.Name.TrimStart('_');
+        return char.ToLowerInvariant(name[0]) + name[1..];
+    }
+}

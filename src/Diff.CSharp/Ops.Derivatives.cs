@@ -1,0 +1,98 @@
+using Microsoft.FSharp.Core;
+
+namespace Diff;
+
+public static partial class Ops
+{
+    /// <summary>The derivative of the sum of y with respect to x, as a graph: it prints, plots and differentiates again.</summary>
+    /// <param name="y">The value to differentiate, of a float type.</param>
+    /// <param name="x">Any node, also an intermediate one.</param>
+    /// <param name="seed">The cotangent of y; ones if absent.</param>
+    /// <param name="unconnected">What to do if y does not depend on x.</param>
+    /// <returns>A graph of the shape of x.</returns>
+    /// <exception cref="DTypeException">x or y is not of a float type.</exception>
+    public static Expr Grad(Expr y, Expr x, Expr? seed = null, Unconnected unconnected = Unconnected.Zeros) =>
+        Grad(y, [x], seed, unconnected)[0];
+
+    /// <summary>The derivatives of the sum of y with respect to several nodes, in one pass.</summary>
+    /// <param name="y">The value to differentiate, of a float type.</param>
+    /// <param name="xs">Any nodes, also intermediate ones.</param>
+    /// <param name="seed">The cotangent of y; ones if absent.</param>
+    /// <param name="unconnected">What to do if y does not depend on one of them.</param>
+    /// <returns>A graph of its shape for each of xs.</returns>
+    /// <exception cref="DTypeException">One of xs or y is not of a float type.</exception>
+    public static Expr[] Grad(Expr y, Expr[] xs, Expr? seed = null, Unconnected unconnected = Unconnected.Zeros) =>
+        Simplified(() => seed is null ? Gradient.grad(unconnected, y, xs) : Gradient.vjp(unconnected, y, seed, xs));
+
+    /// <summary>The cotangent g of y pulled back to each of xs: gᵀ·∂y/∂x.</summary>
+    /// <param name="y">The value.</param>
+    /// <param name="g">A cotangent of the shape of y.</param>
+    /// <param name="xs">Any nodes.</param>
+    public static Expr[] Vjp(Expr y, Expr g, params Expr[] xs) => Simplified(() => Gradient.vjp(Unconnected.Zeros, y, g, xs));
+
+    /// <summary>The derivative of y along tangents of xs: ∂y/∂x·v.</summary>
+    /// <param name="y">The value.</param>
+    /// <param name="xs">Any nodes.</param>
+    /// <param name="tangents">A tangent of its shape for each of xs.</param>
+    public static Expr Jvp(Expr y, Expr[] xs, Expr[] tangents) => Simplified(() => [Gradient.jvp(y, xs, tangents)])[0];
+
+    /// <summary>The second derivative of a scalar applied to directions.</summary>
+    /// <param name="y">A scalar.</param>
+    /// <param name="xs">Any nodes.</param>
+    /// <param name="directions">A direction of its shape for each of xs.</param>
+    /// <exception cref="ShapeException">y is not a scalar.</exception>
+    public static Expr[] Hvp(Expr y, Expr[] xs, Expr[] directions) => Simplified(() => Gradient.hvp(y, xs, directions));
+
+    /// <summary>∂y/∂x with the axes of y before those of x.</summary>
+    /// <param name="y">The value.</param>
+    /// <param name="x">Any node.</param>
+    public static Expr Jacobian(Expr y, Expr x) => Simplified(() => [Gradient.jacobian(y, x)])[0];
+
+    /// <summary>The second derivatives of a scalar, with the axes of x twice.</summary>
+    /// <param name="y">A scalar.</param>
+    /// <param name="x">Any node.</param>
+    /// <exception cref="ShapeException">y is not a scalar.</exception>
+    public static Expr Hessian(Expr y, Expr x) => Simplified(() => [Gradient.hessian(y, x)])[0];
+
+    /// <summary>A smaller graph of the same value.</summary>
+    /// <param name="x">The graph.</param>
+    public static Expr Simplify(Expr x) => Functions.simplify(x);
+
+    /// <summary>
+    /// f of the arguments, whose intermediate values are not kept for the derivative but computed again there. What f captures
+    /// gets its derivative too.
+    /// </summary>
+    /// <param name="f">The function.</param>
+    /// <param name="args">Its arguments.</param>
+    public static Expr Checkpoint(Func<Expr[], Expr> f, params Expr[] args) => Control.checkpoint(Interop.Func(f), args);
+
+    /// <summary>f of one argument, whose intermediate values are computed again for the derivative.</summary>
+    /// <param name="f">The function.</param>
+    /// <param name="x">Its argument.</param>
+    public static Expr Checkpoint(Func<Expr, Expr> f, Expr x) => Checkpoint(xs => f(xs[0]), [x]);
+
+    /// <summary>A function traced, differentiated and planned once for each combination of shapes and element types it is called with.</summary>
+    /// <param name="f">The function: ordinary code that builds expressions.</param>
+    public static CompiledFunction Compile(Func<Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0]), 1);
+
+    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0], xs[1]), 2);
+
+    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0], xs[1], xs[2]), 3);
+
+    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr, Expr> f) =>
+        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2], xs[3]), 4);
+
+    /// <summary>A function of any number of arguments and results, planned once for each combination of shapes and element types.</summary>
+    /// <param name="f">The function: ordinary code that builds expressions.</param>
+    public static CompiledFunction Compile(Func<Expr[], Expr[]> f) => new(f);
+
+    private static CompiledFunction Compile(Func<Expr[], Expr> f, int arity) =>
+        new(xs => xs.Length == arity
+            ? [f(xs)]
+            : throw new ArgumentException($"call: the function takes {arity} arguments, got {xs.Length}"));
+
+    private static Expr[] Simplified(Func<Expr[]> make) => Functions.simplified(FuncConvert.FromFunc(make));
+}

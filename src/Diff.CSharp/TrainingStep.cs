@@ -1,0 +1,71 @@
+namespace Diff;
+
+/// <summary>One step of training as one plan: forward, backward, and the update of parameters and optimiser state.</summary>
+public sealed class TrainingStep
+{
+    private readonly TrainingPlan _plan;
+    private readonly IReadOnlyList<(string Path, Parameter Parameter)> _parameters;
+
+    private TrainingStep(Module model, Func<Expr[], Expr> loss, GradientTransformation optimizer)
+    {
+        _parameters = model.NamedParameters();
+        _plan = new TrainingPlan([.. _parameters.Select(p => p.Parameter)], loss, optimizer);
+    }
+
+    /// <summary>A step that is traced at its first run, and again for each new combination of shapes and element types.</summary>
+    /// <param name="model">The model whose parameters are trained.</param>
+    /// <param name="loss">The loss, a scalar, from one array.</param>
+    /// <param name="optimizer">From gradients to updates.</param>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr> loss, GradientTransformation optimizer) =>
+        new(model, xs => loss(xs[0]), optimizer);
+
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
+        new(model, xs => loss(xs[0], xs[1]), optimizer);
+
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
+        new(model, xs => loss(xs[0], xs[1], xs[2]), optimizer);
+
+    /// <summary>A step on any number of arrays.</summary>
+    /// <param name="model">The model whose parameters are trained.</param>
+    /// <param name="loss">The loss, a scalar, from the arrays of a batch.</param>
+    /// <param name="optimizer">From gradients to updates.</param>
+    public static TrainingStep Compile(Module model, Func<Expr[], Expr> loss, GradientTransformation optimizer) => new(model, loss, optimizer);
+
+    /// <summary>Runs one step on a batch and gives the loss before the update.</summary>
+    /// <param name="batch">The arrays of the batch.</param>
+    public double Run(params NDArray[] batch) => _plan.Run(batch);
+
+    /// <summary>The graph of a step for batches of these shapes: the loss, then the new values of parameters and optimiser state.</summary>
+    /// <param name="batch">The arrays of a batch.</param>
+    public Expr[] Graph(params NDArray[] batch) => _plan.Graph(batch);
+
+    /// <summary>Writes the graph of a step as a page that opens in a browser without a network.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="batch">The arrays of a batch.</param>
+    public void SaveHtml(string path, params NDArray[] batch) => Print.SaveHtml(path, "One step of training", Graph(batch));
+
+    /// <summary>Writes parameters, optimiser state and numbers of the caller's as one safetensors file, to continue from later.</summary>
+    /// <param name="path">The file. Interrupted at any moment, it is the old one or the new one.</param>
+    /// <param name="metadata">Words to keep with it, such as the number of the step.</param>
+    public void Save(string path, IReadOnlyDictionary<string, string>? metadata = null) =>
+        Safetensors.Save(path, Leaves().ToDictionary(l => l.Path, l => l.Leaf.Value), metadata);
+
+    /// <summary>Reads what <see cref="Save"/> wrote; if anything does not fit, nothing changes.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The words kept with it.</returns>
+    /// <exception cref="DiffFormatException">The file is malformed, or belongs to another model or optimiser.</exception>
+    public IReadOnlyDictionary<string, string> Load(string path)
+    {
+        var file = Safetensors.Load(path);
+        Checkpoints.Restore(path, file.Tensors, Leaves());
+        return file.Metadata;
+    }
+
+    private List<(string Path, Expr Leaf)> Leaves() =>
+        [
+            .. _parameters.Select(p => (p.Path, (Expr)p.Parameter)),
+            .. _plan.State.Select((leaf, i) => ($"optimizer.{i}", leaf)),
+        ];
+}
