@@ -40,7 +40,7 @@ public abstract class Module
     public IReadOnlyList<(string Path, Parameter Parameter)> NamedParameters()
     {
         var found = new List<(string, Parameter)>();
-        Visit("", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (path, item) =>
+        Visit("", "", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (path, _, item) =>
         {
             if (item is not Parameter parameter) return;
             parameter.NameIfNameless(path);
@@ -68,38 +68,36 @@ public abstract class Module
     public void Load(string path) => Checkpoints.Restore(path, Safetensors.Load(path).Tensors, NamedParameters());
 
     private void LabelChildren() =>
-        Visit("", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (path, item) =>
+        Visit("", "", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (_, label, item) =>
         {
-            // Scopes nest, so a module's label is the part of its path below the module that holds it.
-            if (item is Module module && item != this) module._label ??= Label(path);
+            if (item is Module module && item != this) module._label ??= label;
         });
 
-    private static string Label(string path) =>
-        path.Split('.') is [.., var list, var index] && int.TryParse(index, out _) ? $"{list}.{index}" : path.Split('.')[^1];
-
-    private static void Visit(string path, object? item, HashSet<object> seen, Action<string, object> found)
+    // The path leads from the outermost module; the label, which names a scope within the scopes around it, from the module just outside.
+    private static void Visit(string path, string label, object? item, HashSet<object> seen, Action<string, string, object> found)
     {
         if (item is null or string || (item is not Expr && item.GetType().IsPrimitive) || !seen.Add(item)) return;
-        string Below(string name) => path.Length == 0 ? name : path + "." + name;
+        static string Below(string path, string name) => path.Length == 0 ? name : path + "." + name;
+        void VisitElement(object? element, string name) => Visit(Below(path, name), Below(label, name), element, seen, found);
         switch (item)
         {
-            case Parameter parameter:
-                found(path, parameter);
+            case Parameter:
+                found(path, label, item);
                 break;
             case Module module:
-                found(path, module);
+                found(path, label, module);
                 foreach (var field in Fields(module.GetType()))
-                    if (Holds(field.FieldType)) Visit(Below(NameOf(field)), field.GetValue(module), seen, found);
+                    if (Holds(field.FieldType)) Visit(Below(path, NameOf(field)), NameOf(field), field.GetValue(module), seen, found);
                 break;
             case IDictionary dictionary:
-                foreach (DictionaryEntry entry in dictionary) Visit(Below($"{entry.Key}"), entry.Value, seen, found);
+                foreach (DictionaryEntry entry in dictionary) VisitElement(entry.Value, $"{entry.Key}");
                 break;
             case ITuple tuple:
-                for (var i = 0; i < tuple.Length; i++) Visit(Below($"{i}"), tuple[i], seen, found);
+                for (var i = 0; i < tuple.Length; i++) VisitElement(tuple[i], $"{i}");
                 break;
-            case IEnumerable items when item is ICollection:
+            case ICollection items:
                 var n = 0;
-                foreach (var element in items) Visit(Below($"{n++}"), element, seen, found);
+                foreach (var element in items) VisitElement(element, $"{n++}");
                 break;
         }
     }

@@ -6,10 +6,14 @@ public sealed class TrainingStep
     private readonly TrainingPlan _plan;
     private readonly IReadOnlyList<(string Path, Parameter Parameter)> _parameters;
 
-    private TrainingStep(Module model, Func<Expr[], Expr> loss, GradientTransformation optimizer)
+    private TrainingStep(Module model, int arity, Func<Expr[], Expr> loss, GradientTransformation optimizer)
     {
         _parameters = model.NamedParameters();
-        _plan = new TrainingPlan([.. _parameters.Select(p => p.Parameter)], loss, optimizer);
+        if (_parameters.Count == 0) throw new ArgumentException($"TrainingStep: {model.GetType().Name} has no parameters to train", nameof(model));
+        _plan = new TrainingPlan(
+            [.. _parameters.Select(p => p.Parameter)],
+            xs => xs.Length == arity ? loss(xs) : throw new ArgumentException($"Run: the loss takes {arity} arrays, got {xs.Length}"),
+            optimizer);
     }
 
     /// <summary>A step that is traced at its first run, and again for each new combination of shapes and element types.</summary>
@@ -17,21 +21,22 @@ public sealed class TrainingStep
     /// <param name="loss">The loss, a scalar, from one array.</param>
     /// <param name="optimizer">From gradients to updates.</param>
     public static TrainingStep Compile(Module model, Func<Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, xs => loss(xs[0]), optimizer);
+        new(model, 1, xs => loss(xs[0]), optimizer);
 
     /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
     public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, xs => loss(xs[0], xs[1]), optimizer);
+        new(model, 2, xs => loss(xs[0], xs[1]), optimizer);
 
     /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
     public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, xs => loss(xs[0], xs[1], xs[2]), optimizer);
+        new(model, 3, xs => loss(xs[0], xs[1], xs[2]), optimizer);
 
-    /// <summary>A step on any number of arrays.</summary>
-    /// <param name="model">The model whose parameters are trained.</param>
-    /// <param name="loss">The loss, a scalar, from the arrays of a batch.</param>
-    /// <param name="optimizer">From gradients to updates.</param>
-    public static TrainingStep Compile(Module model, Func<Expr[], Expr> loss, GradientTransformation optimizer) => new(model, loss, optimizer);
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
+        new(model, 4, xs => loss(xs[0], xs[1], xs[2], xs[3]), optimizer);
+
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
+    public static TrainingStep Compile(Module model, Func<Expr> loss, GradientTransformation optimizer) => new(model, 0, _ => loss(), optimizer);
 
     /// <summary>Runs one step on a batch and gives the loss before the update.</summary>
     /// <param name="batch">The arrays of the batch.</param>

@@ -304,7 +304,7 @@ type Check =
         Check.Gradients(Func<Expr[], Expr>(fun xs -> f.Invoke(xs[0], xs[1])), [| first; second |], order)
 
 /// The same from F#.
-[<AutoOpen>]
+[<AutoOpen; System.ComponentModel.EditorBrowsable(System.ComponentModel.EditorBrowsableState.Never)>]
 module CheckFunctions =
     /// Compares the first and second derivatives of f at one point with differences; see Check.Gradients.
     let checkGradients (f: Expr list -> Expr) (points: NDArray list) : CheckReport =

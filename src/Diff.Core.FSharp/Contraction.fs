@@ -6,14 +6,12 @@ open System.Collections.Generic
 /// Rewriting of contractions: contractions of contractions become one, and one of many operands becomes a sequence of products.
 [<RequireQualifiedAccess>]
 module internal Contraction =
-    let countUses (roots: Expr[]) : Dictionary<int64, int> =
-        let uses = Dictionary<int64, int>()
-        let count (e: Expr) =
-            uses[e.Id] <- 1 + (match uses.TryGetValue e.Id with
-                               | true, n -> n
-                               | _ -> 0)
+    /// How often each node is an argument or a root.
+    let countUses (nodes: Expr[]) (roots: Expr[]) : NodeMap<int> =
+        let uses = NodeMap<int>()
+        let count (e: Expr) = uses[e] <- uses[e] + 1
         Array.iter count roots
-        for node in Graph.topological roots do
+        for node in nodes do
             Array.iter count node.Args
         uses
 
@@ -22,13 +20,13 @@ module internal Contraction =
 
     /// Identities of a single contraction: the identity itself, and constant operands.
     let simplify (spec: EinsumSpec) (e: Expr) : Expr =
-        let sizes = Einsum.sizes spec e
         if spec.Inputs.Length = 1 && spec.Inputs[0] = spec.Output && Seq.distinct spec.Output |> Seq.length = spec.Output.Length then
             e.Args[0]
         else
             match Array.tryFindIndex (fun (a: Expr) -> match a.Op with Op.Const _ -> true | _ -> false) e.Args with
             | None -> e
             | Some k ->
+                let sizes = Einsum.sizes spec e
                 // A constant operand leaves; the labels that only it has are summed, giving their extent as a factor.
                 let rest = Array.removeAt k spec.Inputs
                 let lost =
@@ -38,8 +36,12 @@ module internal Contraction =
                     |> Seq.fold (fun n c -> n * sizes[c]) 1
                 match e.Args[k].Op with
                 | Op.Const c when rest.Length = 0 && Seq.distinct spec.Output |> Seq.length = spec.Output.Length ->
-                    let value = Scalar.ofFloat c.DType (c.AsFloat * float lost)
-                    Expr.Const((if lost = 0 then Scalar.ofFloat c.DType 0.0 else value), e.Shape)
+                    let total =
+                        if not (DType.isFloat c.DType) then
+                            Scalar.cast c.DType { DType = DType.Int64; Bits = c.Bits * int64 lost } // wraps around, as the sum does
+                        else
+                            Scalar.ofFloat c.DType (if lost = 0 then 0.0 else c.AsFloat * float lost)
+                    Expr.Const(total, e.Shape)
                 | Op.Const c when rest.Length > 0 && c.AsFloat = 1.0 && lost = 1 ->
                     Expr.Contract({ spec with Inputs = rest }, Array.removeAt k e.Args, e.Shape)
                 | _ -> e
@@ -71,17 +73,13 @@ module internal Contraction =
 
     /// Takes the operands of an operand that is itself a contraction into this one, where that repeats no work:
     /// when nobody else uses it, or when it only permutes and repeats.
-    let absorb (uses: Dictionary<int64, int>) (keep: int64) (e: Expr) : Expr =
+    let absorb (uses: NodeMap<int>) (keep: int64) (e: Expr) : Expr =
         match e.Op with
         | Op.Einsum spec ->
             let isFree (a: Expr) (inner: EinsumSpec) =
                 let unary = inner.Inputs.Length = 1
                 let summed = inner.Inputs[0] |> Seq.exists (fun c -> not (inner.Output.Contains c))
-                let onlyUse =
-                    match uses.TryGetValue a.Id with
-                    | true, n -> n <= 1
-                    | _ -> true
-                a.Id > keep && ((unary && not summed) || (onlyUse && (unary || e.Args.Length = 1)))
+                a.Id > keep && ((unary && not summed) || (uses[a] <= 1 && (unary || e.Args.Length = 1)))
             let outerLabels = String.Join("", spec.Inputs) + spec.Output
             let candidate =
                 e.Args

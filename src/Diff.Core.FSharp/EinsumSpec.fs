@@ -21,10 +21,17 @@ module internal EinsumSpec =
         { Inputs = Array.updateAt i spec.Output spec.Inputs
           Output = spec.Inputs[i] }
 
-    /// Labels beyond the alphabet, for axes that no user named.
-    let freshLabels (used: HashSet<char>) =
-        Seq.initInfinite (fun i -> if i < 26 then char (int 'a' + i) elif i < 52 then char (int 'A' + i - 26) else char (0x391 + i - 52))
-        |> Seq.filter (fun c -> not (used.Contains c))
+    /// Label number i: the alphabet, and letters beyond it.
+    let private label i =
+        if i < 26 then char (int 'a' + i)
+        elif i < 52 then char (int 'A' + i - 26)
+        else char (0x391 + i - 52)
+
+    /// The first `count` labels.
+    let labels count : char[] = Array.init count label
+
+    /// Labels for axes that no user named.
+    let freshLabels (used: HashSet<char>) = Seq.initInfinite label |> Seq.filter (fun c -> not (used.Contains c))
 
     /// The extent of each label; fails where two operands disagree. An extent 1 does not stretch: broadcasting is a label's absence.
     let sizes notation (inputs: string[]) (shapes: Shape[]) =

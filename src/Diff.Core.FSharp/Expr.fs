@@ -108,7 +108,7 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                 | ValueSome s when s.Equals shape -> ()
                 | _ -> raise (ShapeException $"broadcast: shape {x.Shape} does not broadcast to {shape}")
                 // A stretched axis is summed over its one element and repeated under a new label.
-                let labels = EinsumSpec.freshLabels (HashSet()) |> Seq.take (shape.Rank + x.Rank) |> Array.ofSeq
+                let labels = EinsumSpec.labels (shape.Rank + x.Rank)
                 let output = labels[.. shape.Rank - 1]
                 let offset = shape.Rank - x.Rank
                 let input =
@@ -186,7 +186,7 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                 let shapes = String.Join(" and ", args |> Array.map (fun a -> string a.Shape))
                 raise (ShapeException $"{Fn.name fn}: shapes {shapes} do not broadcast")
         let result = if Fn.isComparison fn then DType.Bool else dtype
-        Expr(Op.Elementwise fn, (if args |> Array.forall (fun a -> a.Shape.Equals shape) then args
+        Expr(Op.ofFn fn, (if args |> Array.forall (fun a -> a.Shape.Equals shape) then args
                                  else args |> Array.map (fun a -> Expr.BroadcastTo(a, shape))), shape, result)
 
     static member private Map(fn, x: Expr, y: Expr) = Expr.Map(fn, [| x; y |])

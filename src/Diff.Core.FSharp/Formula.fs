@@ -2,168 +2,209 @@ namespace Diff
 
 open System
 open System.Collections.Generic
-open System.Globalization
 
-/// How to look into a node. The formula is written before the node type exists, so that the node's ToString can be it.
-type internal View<'Node> =
-    { Id: 'Node -> int64
-      Op: 'Node -> Op
-      Args: 'Node -> 'Node[]
-      Shape: 'Node -> Shape }
-
-/// Graphs as formulas, in plain text: `y + exp(x + 3)`. Shared parts of a large graph get names and lines of their own.
+/// Graphs as formulas, in plain text: `y + exp(x + 3)`. Sums and products of several terms have no brackets
+/// inside, broadcasts that an operation does by itself are left out, and parts get names and lines of their own
+/// where one line would be too long.
 [<RequireQualifiedAccess>]
 module internal Formula =
-    /// Binding strength: an operand weaker than its place asks for gets brackets.
-    [<Literal>]
-    let Sum = 1
+    let opText = Words.op
+    let extremeName = Words.extremeName
 
-    [<Literal>]
-    let Product = 2
+    let private bracket least (part: Part) =
+        if part.Strength < least then
+            "(" + part.Text + ")"
+        else
+            part.Text
 
-    [<Literal>]
-    let Sign = 3
+    /// An operand that is not the first: `a - (-b)`.
+    let private bracketRight least (part: Part) =
+        if part.Text.StartsWith '-' then
+            "(" + part.Text + ")"
+        else
+            bracket least part
 
-    [<Literal>]
-    let Power = 4
+    let private call (name: string) (args: string seq) =
+        Part.atom (name + "(" + String.Join(", ", args) + ")")
 
-    [<Literal>]
-    let Atom = 5
+    let private texts (parts: Part seq) = parts |> Seq.map _.Text
 
-    let number (value: Scalar) =
-        if value.DType = DType.Bool then (if value.Bits = 0L then "false" else "true")
-        elif not (DType.isFloat value.DType) then string value.Bits
-        elif value.DType = DType.Float32 then (float32 value.AsFloat).ToString("R", CultureInfo.InvariantCulture)
-        else value.AsFloat.ToString("R", CultureInfo.InvariantCulture)
+    let private infix symbol strength left right (args: Part[]) =
+        Part.make strength (bracket left args[0] + symbol + bracketRight right args[1])
 
-    let private dims (dims: int[]) = "[" + String.Join(",", dims) + "]"
+    let private elementwise fn (args: Part[]) =
+        match fn with
+        | Fn.Add -> infix " + " Strength.Sum Strength.Sum Strength.Sum args
+        | Fn.Sub -> infix " - " Strength.Sum Strength.Sum Strength.Contraction args
+        | Fn.Mul -> infix " * " Strength.Product Strength.Product Strength.Product args
+        | Fn.Div -> infix " / " Strength.Product Strength.Product Strength.Sign args
+        | Fn.Pow -> infix "^" Strength.Power Strength.Atom Strength.Atom args
+        | Fn.Neg ->
+            Part.make
+                (min Strength.Sign (max Strength.Product args[0].Strength))
+                ("-" + bracketRight Strength.Product args[0])
+        | Fn.Less -> infix " < " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.LessEqual -> infix " <= " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.Greater -> infix " > " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.GreaterEqual -> infix " >= " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.Equal -> infix " == " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.NotEqual -> infix " != " Strength.Comparison Strength.Sum Strength.Sum args
+        | Fn.And -> infix " && " Strength.And Strength.And Strength.And args
+        | Fn.Or -> infix " || " Strength.Or Strength.Or Strength.Or args
+        | fn -> call (Fn.name fn) (texts args)
 
-    let sliceText (starts: int[]) (steps: int[]) =
-        let axis (start: int) (step: int) = if step = 1 then string start else $"{start}:{step}"
-        "[" + String.Join(", ", Array.map2 axis starts steps) + "]"
+    let private reduced name (part: Part) (axes: int[]) (shape: Shape) kept =
+        let which =
+            if axes.Length = shape.Rank then
+                Seq.empty
+            else
+                Seq.map string axes
+        let keep = if kept then [ "keepDims" ] else []
+        { call name (Seq.concat [ Seq.singleton part.Text; which; keep ]) with
+            Trait = Reduced(name, part, axes, shape, kept) }
 
-    let extremeName =
-        function
-        | Extreme.Max -> "max"
-        | Extreme.Min -> "min"
+    let private stretched (bare: Part) (from: Shape) (shape: Shape) =
+        Part.stretched (fun x -> call "broadcast" [ x.Text; string shape ]) bare from
 
-    /// The name of an operation in listings, with what it carries.
-    let opText (op: Op) =
-        match op with
-        | Op.Variable v -> if v.Name = "" then "variable" else v.Name
-        | Op.Const c -> number c
-        | Op.Literal _ -> "literal"
-        | Op.Iota axis -> $"iota {axis}"
-        | Op.Elementwise fn -> Fn.name fn
-        | Op.Cast -> "cast"
-        | Op.StopGradient -> "stop_gradient"
-        | Op.Barrier -> "barrier"
-        | Op.Einsum spec -> $"einsum {spec}"
-        | Op.Reshape -> "reshape"
-        | Op.Slice(starts, steps) -> "slice " + sliceText starts steps
-        | Op.Embed(starts, steps) -> "embed " + sliceText starts steps
-        | Op.Concat axis -> $"concat {axis}"
-        | Op.Gather axis -> $"gather {axis}"
-        | Op.ScatterAdd axis -> $"scatter_add {axis}"
-        | Op.Reduce(extreme, axes) -> $"reduce_{extremeName extreme} {dims axes}"
-        | Op.ArgReduce(extreme, axis) -> $"arg{extremeName extreme} {axis}"
-        | Op.Call body -> body.Name
-        | Op.Custom custom -> custom.Name
+    let private einsum (spec: EinsumSpec) (shapes: Shape[]) (shape: Shape) (args: Part[]) =
+        let transposed isTransposed i =
+            let rank = shapes[i].Rank
+            if not isTransposed then
+                args[i]
+            elif rank = 2 then
+                call "transpose" [ args[i].Text ]
+            else
+                let order = Array.append [| 0 .. rank - 3 |] [| rank - 1; rank - 2 |]
+                call "transpose" (Seq.append [ args[i].Text ] (Seq.map string order))
+        match Notation.ofSpec spec shapes with
+        | Broadcast -> stretched args[0] shapes[0] shape
+        | Sum axes -> reduced "sum" args[0] axes shapes[0] false
+        | Transpose order when order = Array.init order.Length (fun i -> order.Length - 1 - i) ->
+            call "transpose" [ args[0].Text ]
+        | Transpose order -> call "transpose" (Seq.append [ args[0].Text ] (Seq.map string order))
+        | Trace -> call "trace" [ args[0].Text ]
+        | Diagonal -> call "diagonal" [ args[0].Text ]
+        | Dot -> call "dot" (texts args)
+        | Outer first -> call "outer" [ args[first].Text; args[1 - first].Text ]
+        | MatMul(first, left, right) ->
+            let x, y = transposed left first, transposed right (1 - first)
+            let x =
+                if x.Strength = Strength.Contraction then
+                    x.Text
+                else
+                    bracket Strength.Sign x
+            Part.make Strength.Contraction (x + " @ " + bracketRight Strength.Sign y)
+        | Product axes ->
+            let whole = shapes |> Array.maxBy _.Rank
+            let product =
+                Part.implied whole shapes args
+                |> Array.reduce (fun x y -> elementwise Fn.Mul [| x; y |])
+            if axes.Length = 0 then
+                product
+            else
+                reduced "sum" product axes whole false
+        | Unnamed ->
+            let isGiven =
+                spec.Output
+                |> Seq.forall (fun c -> String.exists ((=) c) (String.Join("", spec.Inputs)))
+            let words = Seq.append [ "\"" + string spec + "\"" ] (texts args)
+            call "einsum" (if isGiven then words else Seq.append words [ string shape ])
 
-    let private call (name: string) (args: (string * int)[]) =
-        name + "(" + String.Join(", ", Array.map fst args) + ")", Atom
+    /// A reshape that only puts back the axes that a reduction removed, or drops axes of a window, is part of it.
+    let private reshape (arg: Part) (shape: Shape) =
+        match arg.Trait with
+        | Reduced(name, part, axes, from, false) when
+            axes.Length > 0 && shape.Equals(Shape.reduce true axes from)
+            ->
+            reduced name part axes from true
+        | Window(part, starts, steps, from, whole) when shape.Equals(Words.indexed from whole) ->
+            Part.atom (bracket Strength.Atom part + Words.list (Words.indices starts steps from whole))
+        | _ -> call "reshape" [ arg.Text; string shape ]
 
-    let private bracket least (text: string, strength: int) = if strength < least then "(" + text + ")" else text
+    /// A sum divided by the number of its terms is a mean.
+    let private mean (args: Part[]) (divisor: Op) =
+        match args[0].Trait, divisor with
+        | Reduced("sum", part, axes, from, kept), Op.Const n when
+            n.AsFloat = float (axes |> Seq.fold (fun count axis -> count * from[axis]) 1)
+            ->
+            ValueSome(reduced "mean" part axes from kept)
+        | _ -> ValueNone
 
-    /// The text of one node over the texts of its arguments, and how strongly it binds.
-    let private node (op: Op) (shape: Shape) (args: (string * int)[]) : string * int =
-        let infix symbol left right strength = bracket left args[0] + symbol + bracket right args[1], strength
-        match op with
+    let private signed (text: string) =
+        Part.make (if text.StartsWith '-' then Strength.Sign else Strength.Atom) text
+
+    /// The text of one node over the texts of its arguments.
+    let private node (view: View<'Node>) (leaf: Op -> string) (node: 'Node) (args: Part[]) : Part =
+        let shape, nodes = view.Shape node, view.Args node
+        let shapes = Array.map view.Shape nodes
+        let withAxis name axis =
+            call name (Seq.append (texts args) [ string (axis: int) ])
+        match view.Op node with
         | Op.Const c ->
-            let text = number c
-            text, (if text.StartsWith '-' then Sign else Atom)
-        | Op.Variable v -> (if v.Name = "" then "_" else v.Name), Atom
-        | Op.Literal _ -> $"literal{shape}", Atom
-        | Op.Iota axis -> $"iota({axis}, {shape})", Atom
+            let number = signed (Words.number c)
+            if shape.Rank = 0 then
+                number
+            else
+                stretched number Shape.Scalar shape
+        | Op.Variable _ as op -> Part.atom (leaf op)
+        | Op.Literal value as op -> signed (Words.literal value |> Option.defaultWith (fun () -> leaf op))
+        | Op.Iota axis -> call "iota" [ string axis; string shape ]
         | Op.Elementwise fn ->
-            match fn with
-            | Fn.Add -> infix " + " Sum Sum Sum
-            | Fn.Sub -> infix " - " Sum Product Sum
-            | Fn.Mul -> infix " * " Product Product Product
-            | Fn.Div -> infix " / " Product Sign Product
-            | Fn.Neg -> "-" + bracket Product args[0], Sign
-            | Fn.Pow -> infix "^" Atom Atom Power
-            | Fn.Less -> infix " < " Sum Sum 0
-            | Fn.LessEqual -> infix " <= " Sum Sum 0
-            | Fn.Greater -> infix " > " Sum Sum 0
-            | Fn.GreaterEqual -> infix " >= " Sum Sum 0
-            | Fn.Equal -> infix " == " Sum Sum 0
-            | Fn.NotEqual -> infix " != " Sum Sum 0
-            | fn -> call (Fn.name fn) args
-        | Op.Einsum { Inputs = [| input |]; Output = output } when
-            output.Length > 0 && input = String(Array.rev (output.ToCharArray())) && input.Length = 2
-            -> call "transpose" args
-        | Op.Einsum { Inputs = [| input |]; Output = "" } when input.Length > 0 && Seq.distinct input |> Seq.length = input.Length ->
-            call "sum" args
-        | Op.Einsum { Inputs = [| input |]; Output = output } when
-            Seq.forall (fun (c: char) -> output.Contains c) input && Seq.distinct output |> Seq.length = output.Length && input.Length < output.Length && output.EndsWith input
-            -> call "broadcast" (Array.append args [| string shape, Atom |])
-        | Op.Einsum spec -> call "einsum" (Array.append [| $"\"{spec}\"", Atom |] args)
-        | Op.Reshape -> call "reshape" (Array.append args [| string shape, Atom |])
+            let quotient =
+                if fn = Fn.Div then
+                    mean args (view.Op nodes[1])
+                else
+                    ValueNone
+            match quotient with
+            | ValueSome mean -> mean
+            | ValueNone when fn = Fn.Mul && view.Id nodes[0] = view.Id nodes[1] ->
+                elementwise Fn.Pow [| (Part.implied shape shapes args)[0]; Part.atom "2" |]
+            | ValueNone -> elementwise fn (Part.implied shape shapes args)
+        | Op.Einsum spec -> einsum spec shapes shape args
+        | Op.Reshape -> reshape args[0] shape
         | Op.Slice(starts, steps) ->
-            let axis i start =
-                let count = shape[i]
-                if steps[i] = 1 then $"{start}:{start + count}" else $"{start}:{start + steps[i] * count}:{steps[i]}"
-            bracket Atom args[0] + "[" + String.Join(", ", Array.mapi axis starts) + "]", Atom
-        | Op.Embed _
-        | Op.Concat _
-        | Op.Gather _
-        | Op.ScatterAdd _
-        | Op.ArgReduce _
-        | Op.Reduce _ ->
-            let words = (opText op).Split(' ', 2)
-            call words[0] (Array.append args [| words[1], Atom |])
+            { Part.atom (
+                  bracket Strength.Atom args[0]
+                  + Words.list (Words.window starts steps shape shapes[0])
+              ) with
+                Trait = Window(args[0], starts, steps, shape, shapes[0]) }
+        | Op.Embed(starts, steps) ->
+            call
+                "embed"
+                [ args[0].Text
+                  Words.list (Words.window starts steps shapes[0] shape)
+                  string shape ]
+        | Op.Concat axis -> call "concat" [ Words.list (texts args); string axis ]
+        | Op.Gather axis -> withAxis "gather" axis
+        | Op.ScatterAdd axis -> call "scatter_add" (Seq.append (texts args) [ string axis; string shape ])
+        | Op.Reduce(extreme, axes) ->
+            reduced ("reduce_" + Words.extremeName extreme) args[0] axes shapes[0] false
+        | Op.ArgReduce(extreme, axis) -> withAxis ("arg" + Words.extremeName extreme) axis
         | Op.Cast
         | Op.StopGradient
         | Op.Barrier
         | Op.Call _
-        | Op.Custom _ -> call (opText op) args
+        | Op.Custom _ -> call (Words.identifier (Words.op (view.Op node))) (texts args)
 
-    /// Nodes below the root, arguments first, without recursion.
-    let private topological (view: View<'Node>) (root: 'Node) =
-        let seen = HashSet<int64>([ view.Id root ])
-        let nodes = List<'Node>([ root ])
-        let mutable i = 0
-        while i < nodes.Count do
-            for arg in view.Args nodes[i] do
-                if seen.Add(view.Id arg) then
-                    nodes.Add arg
-            i <- i + 1
-        nodes.Sort(fun a b -> compare (view.Id a) (view.Id b))
-        nodes
+    let private leafText (op: Op) =
+        match op with
+        | Op.Variable v -> Words.identifier v.Name
+        | Op.Literal value -> "literal" + string value.Shape
+        | op -> Words.op op
 
-    /// The formula of a node. `inline` is as long as a text may get before a shared part gets a line of its own.
+    let private style =
+        { Line = 110
+          Shared = 12
+          Name = fun n -> Part.atom ("t" + string n)
+          Stretch = stretched }
+
+    /// The formula of a node.
     let text (view: View<'Node>) (root: 'Node) : string =
-        let nodes = topological view root
-        let uses = Dictionary<int64, int>()
-        for n in nodes do
-            for a in view.Args n do
-                uses[view.Id a] <- 1 + (match uses.TryGetValue(view.Id a) with | true, k -> k | _ -> 0)
-        // As a tree, the formula of a graph with sharing can be exponentially long: shared parts and long lines get names.
-        let texts = Dictionary<int64, string * int>()
-        let lines = Text.StringBuilder()
-        let mutable named = 0
-        let longest, longestShared = 400, 24
-        let mutable result = ""
-        for n in nodes do
-            let id = view.Id n
-            let body, strength = node (view.Op n) (view.Shape n) (view.Args n |> Array.map (fun a -> texts[view.Id a]))
-            if id = view.Id root then
-                result <- body
-            elif body.Length > longest || (uses[id] > 1 && body.Length > longestShared && nodes.Count > 24) then
-                named <- named + 1
-                lines.Append($"t{named} = {body}\n") |> ignore
-                texts[id] <- ($"t{named}", Atom)
-            else
-                texts[id] <- (body, strength)
-        lines.ToString() + result
+        let nodes = Layout.topological view root
+        let leaf, taken =
+            Layout.names (fun text n -> text + "'" + string n) leafText (Seq.map view.Op nodes)
+        let lines, last = Layout.lines view style taken (node view leaf) nodes
+        let text = Text.StringBuilder()
+        for struct (name, body) in lines do
+            text.Append(name).Append(" = ").Append(body).Append('\n') |> ignore
+        text.Append(last).ToString()

@@ -205,7 +205,7 @@ module Functions =
         let order' = order |> Array.map (Shape.axis "transpose" x.Shape)
         if Array.sort order' <> Array.init x.Rank id then
             raise (ShapeException $"transpose: expected every axis of shape {x.Shape} once, got {Shape.Text order}")
-        let labels = EinsumSpec.freshLabels (HashSet()) |> Seq.take x.Rank |> Array.ofSeq
+        let labels = EinsumSpec.labels x.Rank
         if order' = Array.init x.Rank id then
             x
         else

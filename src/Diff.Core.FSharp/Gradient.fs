@@ -24,11 +24,20 @@ module internal Gradient =
                     $"{operation}: {describe e} is {DType.name e.DType}; derivatives exist with respect to float32 and float64 (cast it to a float type, or leave it out)"
             )
 
-    /// The scope of what is derived from a node: the same path, under "grad".
-    let private gradScope (node: Expr) : Scope | null =
-        match node.Scope with
-        | null -> Scope.Under(null, "grad")
-        | scope -> scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) (Scope.Under(null, "grad"))
+    /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
+    let private gradScopes () : Expr -> Scope =
+        let top = Scope.Under(null, "grad")
+        let scopes = Dictionary<Scope, Scope>(HashIdentity.Reference)
+        fun node ->
+            match node.Scope with
+            | null -> top
+            | scope ->
+                match scopes.TryGetValue scope with
+                | true, known -> known
+                | _ ->
+                    let made = scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) top
+                    scopes[scope] <- made
+                    made
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
@@ -49,30 +58,22 @@ module internal Gradient =
     and private accumulate (y: Expr) (g: Expr) (xs: Expr[]) : (Expr | null)[] =
         let nodes = Graph.topological [ y ]
         let active = Graph.dependents xs nodes
-        let cotangent = Dictionary<int64, Expr>()
+        let cotangent = NodeMap<Expr | null>()
         let add (node: Expr) (part: Expr) =
-            cotangent[node.Id] <-
-                match cotangent.TryGetValue node.Id with
-                | true, sum -> part + sum
-                | _ -> part
-        let scopes = Dictionary<Scope, Scope | null>(HashIdentity.Reference)
-        let scopeOf (node: Expr) =
-            match node.Scope with
-            | null -> gradScope node
-            | scope ->
-                match scopes.TryGetValue scope with
-                | true, known -> known
-                | _ ->
-                    scopes[scope] <- gradScope node
-                    scopes[scope]
+            cotangent[node] <-
+                match cotangent[node] with
+                | null -> part
+                | sum -> part + sum
+        let scopeOf = gradScopes ()
         let outer = Scope.Current
         try
             add y g
             for n in nodes.Length - 1 .. -1 .. 0 do
                 let node = nodes[n]
-                match cotangent.TryGetValue node.Id with
-                | true, g when node.Args.Length > 0 && active.Contains node.Id ->
-                    let needed = node.Args |> Array.map (fun a -> active.Contains a.Id && DType.isFloat a.DType)
+                match cotangent[node] with
+                | null -> ()
+                | g when node.Args.Length > 0 && active[node] ->
+                    let needed = node.Args |> Array.map (fun a -> active[a] && DType.isFloat a.DType)
                     if Array.contains true needed then
                         Scope.Set(scopeOf node)
                         let parts = pullback needed node g
@@ -84,11 +85,7 @@ module internal Gradient =
                 | _ -> ()
         finally
             Scope.Set outer
-        xs
-        |> Array.map (fun x ->
-            match cotangent.TryGetValue x.Id with
-            | true, g when active.Contains y.Id -> (g: Expr | null)
-            | _ -> null)
+        xs |> Array.map (fun x -> if active[y] then cotangent[x] else null)
 
     let private connect operation unconnected (y: Expr) (xs: Expr[]) (parts: (Expr | null)[]) : Expr[] =
         Array.map2
@@ -156,19 +153,14 @@ module internal Gradient =
             push copy [| for i, _ in present -> inputs[i] |] [| for _, v in present -> v |]
 
     and private push (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr | null =
-        let tangent = Dictionary<int64, Expr>()
-        Array.iter2 (fun (x: Expr) v -> tangent[x.Id] <- v) xs vs
-        let find (e: Expr) : Expr | null =
-            match tangent.TryGetValue e.Id with
-            | true, v -> v
-            | _ -> null
+        let tangent = NodeMap<Expr | null>()
+        Array.iter2 (fun (x: Expr) v -> tangent[x] <- v) xs vs
         for node in Graph.topological [ y ] do
-            let isReached () = node.Args |> Array.exists (fun a -> tangent.ContainsKey a.Id)
-            if DType.isFloat node.DType && not (tangent.ContainsKey node.Id) && isReached () then
-                match Graph.within node.Scope (fun () -> pushforward node (Array.map find node.Args)) with
-                | null -> ()
-                | v -> tangent[node.Id] <- v
-        find y
+            let isReached () = node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
+            if DType.isFloat node.DType && isNull tangent[node] && isReached () then
+                tangent[node] <-
+                    Graph.within node.Scope (fun () -> pushforward node (Array.map (fun a -> tangent[a]) node.Args))
+        tangent[y]
 
     /// The derivative of y along tangents `vs` of `xs`: the Jacobian applied to a direction.
     let jvp (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr =

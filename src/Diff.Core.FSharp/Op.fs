@@ -1,5 +1,6 @@
 namespace Diff
 
+open System.Collections.Generic
 open System.Reflection
 open System.Text.RegularExpressions
 open System.Threading
@@ -46,8 +47,14 @@ type internal Fn =
 module internal Fn =
     let private tag = FSharpValue.PreComputeUnionTagReader(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
 
+    let private cases = FSharpType.GetUnionCases(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
+
+    /// Every scalar function.
+    let all: Fn[] =
+        let make case = FSharpValue.MakeUnion(case, [||], BindingFlags.NonPublic ||| BindingFlags.Public)
+        cases |> Array.map (make >> nonNull >> unbox)
+
     let private names =
-        let cases = FSharpType.GetUnionCases(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
         let snake (name: string) = Regex.Replace(name, "(?<!^)([A-Z])", "_$1").ToLowerInvariant()
         Array.map (fun (c: UnionCaseInfo) -> snake c.Name) cases
 
@@ -168,3 +175,14 @@ type internal Op =
     // Graphs and operations supplied from outside
     | Call of Extension
     | Custom of Extension
+
+[<RequireQualifiedAccess>]
+module internal Op =
+    let private pointwise =
+        let table = Dictionary<Fn, Op>()
+        for fn in Fn.all do
+            table[fn] <- Op.Elementwise fn
+        table
+
+    /// A scalar function as an operation: one object for all nodes that have it.
+    let ofFn (fn: Fn) : Op = pointwise[fn]

@@ -25,17 +25,25 @@ type internal Slot =
 
 /// The arrays of one run at a time.
 [<Sealed>]
-type internal Workspace(slots: Slot[], steps: Step[], bufferLengths: (DType * int)[]) =
-    let buffers = bufferLengths |> Array.map (fun (dtype, length) -> NDArray.Zeros(dtype, Shape [| length |]))
+type internal Workspace(slots: Slot[], steps: Step[], buffers: int) =
     let values =
+        let latest: (NDArray | null)[] = Array.zeroCreate buffers // most slots of a buffer have the same shape
         slots
         |> Array.map (fun slot ->
             match slot with
             | Fixed value -> value
-            | Buffer(buffer, shape, _) -> buffers[buffer].Reshape shape
+            | Buffer(buffer, shape, dtype) ->
+                let view =
+                    match latest[buffer] with
+                    | null -> NDArray.Zeros(dtype, shape)
+                    | view when view.Shape.Equals shape -> view
+                    | view -> view.Reshape shape
+                latest[buffer] <- view
+                view
             | Input _
             | Held _ -> Unchecked.defaultof<NDArray>)
     let args = steps |> Array.map (fun step -> Array.map (fun slot -> values[slot]) step.Args)
+    let results = steps |> Array.map (fun step -> values[step.Result])
     // The places that change from run to run.
     let loads =
         [| for s in 0 .. slots.Length - 1 do
@@ -62,7 +70,7 @@ type internal Workspace(slots: Slot[], steps: Step[], bufferLengths: (DType * in
         for struct (i, k, slot) in patches do
             args[i][k] <- values[slot]
         for i in 0 .. steps.Length - 1 do
-            steps[i].Kernel.Invoke(args[i], values[steps[i].Result])
+            steps[i].Kernel.Invoke(args[i], results[i])
 
 /// A graph as a flat list of steps in order, with storage shared between values that are never alive together.
 /// The only door from graphs to numbers: nothing after it looks at the graph again. Runs may overlap in time.
@@ -77,7 +85,7 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
             found <- Interlocked.Exchange(&pool[i], null)
             i <- i + 1
         match found with
-        | null -> Workspace(slots, steps, buffers)
+        | null -> Workspace(slots, steps, buffers.Length)
         | workspace -> workspace
 
     let giveBack (workspace: Workspace) =
@@ -104,6 +112,31 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
     member this.Run(inputs: NDArray[]) : NDArray[] =
         this.Run(inputs, fun workspace outputs -> outputs |> Array.map (fun s -> workspace.Values[s].Clone()))
 
+/// Storage for values: handed out, taken back, handed out again to a value of the same element type and size.
+[<Sealed>]
+type internal Storage() =
+    let lengths = List<DType * int>()
+    let free = Dictionary<struct (DType * int), Stack<int>>()
+
+    let freeFor (node: Expr) =
+        let key = struct (node.DType, node.Shape.Length)
+        match free.TryGetValue key with
+        | true, stack -> stack
+        | _ ->
+            let stack = Stack<int>()
+            free[key] <- stack
+            stack
+
+    member _.Take(node: Expr) : int =
+        let free = freeFor node
+        if free.Count > 0 then
+            free.Pop()
+        else
+            lengths.Add((node.DType, node.Shape.Length))
+            lengths.Count - 1
+    member _.Release(node: Expr, buffer: int) : unit = (freeFor node).Push buffer
+    member _.Lengths: (DType * int)[] = lengths.ToArray()
+
 [<RequireQualifiedAccess>]
 module internal Plan =
     /// Simplified, opened and lowered to what kernels exist for.
@@ -118,89 +151,90 @@ module internal Plan =
         | Op.Barrier -> true
         | _ -> false
 
+    let private isLeaf (node: Expr) =
+        match node.Op with
+        | Op.Variable _
+        | Op.Const _
+        | Op.Literal _
+        | Op.Iota _ -> true
+        | _ -> false
+
+    /// Which node's storage each node lives in: its own, or that of what it is a view of.
+    let private homes (nodes: Expr[]) (args: int[][]) : int[] =
+        let home = Array.init nodes.Length id
+        for i in 0 .. nodes.Length - 1 do
+            if isView nodes[i] then
+                let source = home[args[i][0]]
+                if not (isLeaf nodes[source]) then
+                    home[i] <- source
+        home
+
+    /// The last step that reads each node's storage; the largest int where the caller does.
+    let private lastUses (home: int[]) (args: int[][]) (roots: int[]) : int[] =
+        let lastUse = Array.create home.Length -1
+        for i in 0 .. args.Length - 1 do
+            for a in args[i] do
+                lastUse[home[a]] <- i
+        for root in roots do
+            lastUse[home[root]] <- Int32.MaxValue
+        lastUse
+
     /// Plans the values of `roots` as functions of the placeholders `inputs`.
     let make (inputs: Expr[]) (roots: Expr[]) : Plan =
         let roots = prepare roots
         let nodes = Graph.topological roots
-        let index = Dictionary<int64, int>()
-        nodes |> Array.iteri (fun i n -> index[n.Id] <- i)
-        let argsOf (n: Expr) = n.Args |> Array.map (fun a -> index[a.Id])
-        let inputIndex = Dictionary<int64, int>()
-        inputs |> Array.iteri (fun i e -> inputIndex[e.Id] <- i)
-
-        // Which node's storage a node lives in.
-        let home = Array.init nodes.Length id
-        let isLeaf i =
-            match nodes[i].Op with
-            | Op.Variable _
-            | Op.Const _
-            | Op.Literal _
-            | Op.Iota _ -> true
-            | _ -> false
+        let index = NodeMap<int>()
         for i in 0 .. nodes.Length - 1 do
-            if isView nodes[i] then
-                let source = home[index[nodes[i].Args[0].Id]]
-                if not (isLeaf source) then
-                    home[i] <- source
-
-        let lastUse = Array.create nodes.Length -1
-        for i in 0 .. nodes.Length - 1 do
-            for a in argsOf nodes[i] do
-                lastUse[home[a]] <- max lastUse[home[a]] i
-        for r in roots do
-            lastUse[home[index[r.Id]]] <- Int32.MaxValue
-
-        let buffers = List<DType * int>()
-        let free = Dictionary<struct (DType * int), Stack<int>>()
-        let release i (bufferOf: int[]) =
-            let key = struct (nodes[i].DType, nodes[i].Shape.Length)
-            match free.TryGetValue key with
-            | true, stack -> stack.Push bufferOf[i]
-            | _ -> free[key] <- Stack<int>([ bufferOf[i] ])
-        let take (node: Expr) =
-            match free.TryGetValue(struct (node.DType, node.Shape.Length)) with
-            | true, stack when stack.Count > 0 -> stack.Pop()
-            | _ ->
-                buffers.Add((node.DType, node.Shape.Length))
-                buffers.Count - 1
-
+            index[nodes[i]] <- i
+        let find (e: Expr) = index[e]
+        let args = nodes |> Array.map (fun node -> Array.map find node.Args)
+        let outputs = Array.map find roots
+        let home = homes nodes args
+        let lastUse = lastUses home args outputs
+        let storage = Storage()
         let bufferOf = Array.create nodes.Length -1
-        let slots = Array.zeroCreate<Slot> nodes.Length
+        let dies i h = lastUse[h] = i && bufferOf[h] >= 0
+        // The storage of an argument that nobody reads any more, if it fits; else new storage.
+        let place i inPlace =
+            let mutable buffer = -1
+            if inPlace then
+                for a in args[i] do
+                    let h = home[a]
+                    if buffer < 0 && dies i h && nodes[h].DType = nodes[i].DType && nodes[h].Shape.Length = nodes[i].Shape.Length then
+                        buffer <- bufferOf[h]
+                        lastUse[h] <- -1
+            if buffer < 0 then storage.Take nodes[i] else buffer
+        let release i =
+            for a in args[i] do
+                let h = home[a]
+                if dies i h then
+                    lastUse[h] <- -1 // the argument may stand twice
+                    storage.Release(nodes[h], bufferOf[h])
+        let given = NodeMap<int>() // 1 + position
+        inputs |> Array.iteri (fun i input -> given[input] <- i + 1)
         let steps = List<Step>()
-        for i in 0 .. nodes.Length - 1 do
-            let node = nodes[i]
-            let rule () = Rules.ofOp node.Op
-            match node.Op with
-            | Op.Variable v ->
-                slots[i] <-
-                    match inputIndex.TryGetValue node.Id with
-                    | true, k -> Input k
-                    | _ -> Held v
-            | Op.Literal value -> slots[i] <- Fixed value
-            | Op.Const _
-            | Op.Iota _ ->
-                let value = NDArray.Zeros(node.DType, node.Shape)
-                (rule ()).Kernel(node).Invoke([||], value)
-                slots[i] <- Fixed value
-            | _ when home[i] <> i ->
-                bufferOf[i] <- bufferOf[home[i]]
-                slots[i] <- Buffer(bufferOf[i], node.Shape, node.DType)
-            | _ ->
-                let args = argsOf node
-                let rule = rule ()
-                let dying = args |> Array.map (fun a -> home[a]) |> Array.distinct |> Array.filter (fun h -> lastUse[h] = i && bufferOf[h] >= 0)
-                let fits h = nodes[h].DType = node.DType && nodes[h].Shape.Length = node.Shape.Length
-                match (if rule.InPlace then Array.tryFind fits dying else None) with
-                | Some h -> bufferOf[i] <- bufferOf[h]
-                | None -> bufferOf[i] <- take node
-                for h in dying do
-                    if bufferOf[h] <> bufferOf[i] then
-                        release h bufferOf
-                slots[i] <- Buffer(bufferOf[i], node.Shape, node.DType)
-                steps.Add
-                    { Node = node
-                      Kernel = rule.Kernel node
-                      Args = args
-                      Result = i }
-            // A value that nobody reads (it cannot be: every node is there for a root) would keep its storage.
-        Plan(slots, steps.ToArray(), buffers.ToArray(), roots |> Array.map (fun r -> index[r.Id]))
+        let slots =
+            nodes
+            |> Array.mapi (fun i node ->
+                match node.Op with
+                | Op.Variable v -> if given[node] > 0 then Input(given[node] - 1) else Held v
+                | Op.Literal value -> Fixed value
+                | Op.Const value -> Fixed(NDArray.Full(value, node.Shape))
+                | Op.Iota _ ->
+                    let value = NDArray.Zeros(node.DType, node.Shape)
+                    (Rules.ofOp node.Op).Kernel(node).Invoke([||], value)
+                    Fixed value
+                | _ ->
+                    if home[i] <> i then
+                        bufferOf[i] <- bufferOf[home[i]]
+                    else
+                        let rule = Rules.ofOp node.Op
+                        bufferOf[i] <- place i rule.InPlace
+                        steps.Add
+                            { Node = node
+                              Kernel = rule.Kernel node
+                              Args = args[i]
+                              Result = i }
+                    release i
+                    Buffer(bufferOf[i], node.Shape, node.DType))
+        Plan(slots, steps.ToArray(), storage.Lengths, outputs)

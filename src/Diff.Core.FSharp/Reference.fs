@@ -1,7 +1,5 @@
 namespace Diff
 
-open System.Collections.Generic
-
 /// The reference evaluator: one operation after the other, as written, each by its definition. Everything faster is tested against it.
 [<RequireQualifiedAccess>]
 module internal Reference =
@@ -12,14 +10,14 @@ module internal Reference =
 
     let evaluate (roots: Expr[]) : NDArray[] =
         let roots = Control.inlineAll roots
-        let values = Dictionary<int64, NDArray>()
+        let values = NodeMap<NDArray>()
         for node in Graph.topological roots do
-            values[node.Id] <-
+            values[node] <-
                 match node.Op with
                 | Op.Literal value -> value
                 | Op.Variable v -> Variable.valueOf v
                 | _ ->
                     let result = NDArray.Zeros(node.DType, node.Shape)
-                    (kernel node).Invoke(node.Args |> Array.map (fun a -> values[a.Id]), result)
+                    (kernel node).Invoke(node.Args |> Array.map (fun a -> values[a]), result)
                     result
-        roots |> Array.map (fun e -> values[e.Id].Clone())
+        roots |> Array.map (fun e -> values[e].Clone())

@@ -45,7 +45,8 @@ type Shape private (dims: int[], length: int) =
         for d in dims do
             h.Add d
         h.ToHashCode()
-    member _.Equals(other: Shape) = dims.AsSpan().SequenceEqual(other.Dims.AsSpan())
+    member _.Equals(other: Shape) =
+        obj.ReferenceEquals(dims, other.Dims) || dims.AsSpan().SequenceEqual(other.Dims.AsSpan())
     override this.Equals(other: obj) =
         match other with
         | :? Shape as s -> this.Equals s

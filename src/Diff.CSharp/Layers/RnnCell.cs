@@ -40,7 +40,10 @@ public sealed class RnnCell : Module
     public Expr CallSymbol(Expr symbol, Expr state)
     {
         using (Enter()) // the product with a one-hot vector is a column of the weight
-            return Step(Ops.Gather(Ops.Transpose(InputWeight), symbol), state);
+        {
+            var columns = Ops.Gather(InputWeight, symbol, axis: 1);
+            return Step(Ops.Transpose(columns, [.. Enumerable.Range(1, symbol.Rank), 0]), state);
+        }
     }
 
     private Expr Step(Expr fromInput, Expr state) =>

@@ -23,15 +23,16 @@ module internal Control =
                 | Op.Literal _
                 | Op.Iota _ -> true
                 | _ -> false
-            if not (inside.Contains e.Id || isConstant) then
+            if not (inside[e] || isConstant) then
                 captured.Add e
-        let taken = HashSet<int64>()
+        let taken = NodeMap<bool>()
         for node in nodes do
-            if inside.Contains node.Id then
+            if inside[node] then
                 for a in node.Args do
-                    if taken.Add a.Id then
+                    if not taken[a] then
+                        taken[a] <- true
                         capture a
-        if not (inside.Contains output.Id) then
+        if not inside[output] then
             output // depends on no argument: there is nothing to recompute
         else
             let more = captured.ToArray()
@@ -54,13 +55,16 @@ module internal Control =
 
     /// Every graph within the graph, opened: what simplification and evaluation work on.
     let rec inlineAll (roots: Expr[]) : Expr[] =
-        let mutable found = false
-        let opened =
+        let isCall (node: Expr) =
+            match node.Op with
+            | Op.Call _ -> true
+            | _ -> false
+        let opened (node: Expr) =
+            match node.Op with
+            | Op.Call extension -> inlined (body extension) node.Args
+            | _ -> node
+        let nodes = Graph.topological roots
+        if Array.exists isCall nodes then
+            inlineAll (Graph.rebuild (fun _ node -> opened node) nodes roots) // as deep as checkpoints are nested
+        else
             roots
-            |> Graph.map (fun node ->
-                match node.Op with
-                | Op.Call extension ->
-                    found <- true
-                    inlined (body extension) node.Args
-                | _ -> node)
-        if found then inlineAll opened else roots // as deep as checkpoints are nested

@@ -1,6 +1,7 @@
 namespace Diff
 
 open System
+open System.Collections.Generic
 
 /// A scalar function: value, derivative and where it is smooth.
 type internal ScalarRule =
@@ -111,19 +112,21 @@ module internal Elementwise =
 
     // Each loop below converts to float64 or int64, the types of the rows, and back. For +, −, ×, ÷ and √ of float32
     // this rounds exactly as float32 arithmetic does (Figueroa 1995: 53 ≥ 2·24 + 2).
-    let inline private loop1 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'U) (args: NDArray[]) (result: NDArray) =
-        let x = args[0].Span<'T>()
-        let out = result.Span<'R>()
-        for i in 0 .. out.Length - 1 do
-            out[i] <- back (f (convert x[i]))
+    let inline private loop1 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'U) =
+        Kernel(fun args result ->
+            let x = args[0].Span<'T>()
+            let out = result.Span<'R>()
+            for i in 0 .. out.Length - 1 do
+                out[i] <- back (f (convert x[i])))
 
-    let inline private loop2 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'V -> 'U) (args: NDArray[]) (result: NDArray) =
+    let inline private loop2 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'V -> 'U) =
         let f = OptimizedClosures.FSharpFunc<_, _, _>.Adapt f
-        let x = args[0].Span<'T>()
-        let y = args[1].Span<'T>()
-        let out = result.Span<'R>()
-        for i in 0 .. out.Length - 1 do
-            out[i] <- back (f.Invoke(convert x[i], convert y[i]))
+        Kernel(fun args result ->
+            let x = args[0].Span<'T>()
+            let y = args[1].Span<'T>()
+            let out = result.Span<'R>()
+            for i in 0 .. out.Length - 1 do
+                out[i] <- back (f.Invoke(convert x[i], convert y[i])))
 
     let private ofBool (b: bool) = if b then 1L else 0L
 
@@ -154,31 +157,41 @@ module internal Elementwise =
     let private floatsOnly (_: int64) : int64 = raise (DTypeException "a function of floats was asked for integers")
     let private floatsOnly2 (_: int64) = floatsOnly
 
-    let private kernel fn (node: Expr) : Kernel =
-        let dtype = node.Args[node.Args.Length - 1].DType
+    let private kernelOf fn (dtype: DType) : Kernel =
         match (rule fn).Value with
-        | Unary f -> Kernel(kernel1 dtype f floatsOnly)
-        | UnaryExact(f, g) -> Kernel(kernel1 dtype f g)
-        | Binary f -> Kernel(kernel2 dtype f floatsOnly2)
-        | BinaryExact(f, g) -> Kernel(kernel2 dtype f g)
-        | Test(f, g) -> Kernel(kernelTest dtype f g)
+        | Unary f -> kernel1 dtype f floatsOnly
+        | UnaryExact(f, g) -> kernel1 dtype f g
+        | Binary f -> kernel2 dtype f floatsOnly2
+        | BinaryExact(f, g) -> kernel2 dtype f g
+        | Test(f, g) -> kernelTest dtype f g
         | Select -> Kernel(fun args result -> Loop.move dtype select args result)
 
+    /// One kernel for each element type, made when first asked for: nothing else of the node matters.
+    let private kernels fn : Expr -> Kernel =
+        let made = Enum.GetValues<DType>() |> Array.map (fun dtype -> lazy kernelOf fn dtype)
+        fun node -> made[int node.Args[node.Args.Length - 1].DType].Value
+
+    let private rules =
+        let table = Dictionary<Fn, Rule>()
+        for fn in Fn.all do
+            table[fn] <-
+                { Derivative = (rule fn).Derivative
+                  Kernel = kernels fn
+                  InPlace = true }
+        table
+
     /// The rule of an elementwise operation.
-    let ofFn fn : Rule =
-        { Derivative = (rule fn).Derivative
-          Kernel = kernel fn
-          InPlace = true }
+    let ofFn fn : Rule = rules[fn]
 
     let private converted (from: DType) : Expr -> Kernel =
         fun node ->
             let inline into (toFloat: 'T -> float) (toInt: 'T -> int64) =
                 match node.DType with
-                | DType.Float64 -> Kernel(loop1 toFloat (id: float -> float) id)
-                | DType.Float32 -> Kernel(loop1 toFloat float32 id)
-                | DType.Int32 -> Kernel(loop1 toInt int id)
-                | DType.Int64 -> Kernel(loop1 toInt (id: int64 -> int64) id)
-                | _ -> Kernel(loop1 toFloat ((<>) 0.0) id)
+                | DType.Float64 -> loop1 toFloat (id: float -> float) id
+                | DType.Float32 -> loop1 toFloat float32 id
+                | DType.Int32 -> loop1 toInt int id
+                | DType.Int64 -> loop1 toInt (id: int64 -> int64) id
+                | _ -> loop1 toFloat ((<>) 0.0) id
             match from with
             | DType.Float64 -> into (id: float -> float) int64
             | DType.Float32 -> into (float: float32 -> float) int64

@@ -12,7 +12,7 @@ module internal Reduce =
         Expr.BroadcastTo(Reshape.make (Shape.reduce true axes shape) x, shape)
 
     let sum (axes: int[]) (x: Expr) : Expr =
-        let labels = EinsumSpec.freshLabels (Collections.Generic.HashSet()) |> Seq.take x.Rank |> Array.ofSeq
+        let labels = EinsumSpec.labels x.Rank
         let kept = labels |> Array.indexed |> Array.filter (fun (i, _) -> not (Array.contains i axes)) |> Array.map snd
         if axes.Length = 0 then x
         else Expr.Contract({ Inputs = [| String labels |]; Output = String kept }, [| x |], Shape.reduce false axes x.Shape)

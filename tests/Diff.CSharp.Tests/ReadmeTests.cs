@@ -1,0 +1,101 @@
+using System.Text.RegularExpressions;
+using static Diff.Ops;
+using Xunit;
+
+namespace Diff.Tests;
+
+/// <summary>The README's C# blocks stand here between markers, word for word; they compile, run and print what their comments say.</summary>
+public sealed class ReadmeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("diff-readme").FullName;
+    private readonly StringWriter _console = new();
+
+    public void Dispose() => Directory.Delete(_folder, true);
+
+    // The blocks say Console; here it is a writer that the test can read.
+    private StringWriter Console => _console;
+
+    private string[] Printed => _console.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    [Fact]
+    public void First_steps_print_what_they_say()
+    {
+        using var _ = new WorkingFolder(_folder);
+        // README 1
+        var x = Variable(3.0, "x");
+        var y = Variable(4.0, "y");
+        Expr z = x * y + Exp(x + 3);
+        Console.WriteLine(z.Item());                  // 415.4287934927351
+        Expr dz = Grad(z, x);                         // another graph
+        Console.WriteLine(dz);                        // y + exp(x + 3)
+        Console.WriteLine(Grad(dz, x).Item());        // 403.4287934927351
+        x.Assign(5.0);                                // variables are assignable; nothing is stale
+        Console.WriteLine(z.Item());                  // 3000.9579870417283
+        dz.SaveHtml("dz.html");                       // the graph as a page: open it in a browser
+        // README end
+        Assert.Equal(["415.4287934927351", "y + exp(x + 3)", "403.4287934927351", "3000.9579870417283"], Printed);
+        Assert.Contains("</html>", File.ReadAllText(Path.Combine(_folder, "dz.html")), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public void Several_derivatives_and_compiled_functions()
+    {
+        var x = Variable(3.0, "x");
+        var y = Variable(4.0, "y");
+        var z = x * y + Exp(x + 3);
+        // README 2
+        Expr[] g = Grad(z, [x, y]);
+        var f = Compile((Expr a, Expr b) => (a / b - a) * (b / a + a + b) * (a - b));
+        var (value, gradient) = f.ValueAndGrad(230.3, 33.2);
+        Console.WriteLine(value);                     // -11606907.023945786
+        Console.WriteLine(gradient[0]);               // -153284.83150602411
+        // README end
+        Assert.Equal(["-11606907.023945786", "-153284.83150602411"], Printed);
+        Assert.Equal(3.0, g[1].Item());
+    }
+
+    [Fact]
+    public void A_model_learns()
+    {
+        using var _ = new WorkingFolder(_folder);
+        // README 3
+        var random = new Random(1);
+        var model = new Sequential(new Linear(2, 16, random: random), new Tanh(), new Linear(16, 1, random: random));
+        var optimizer = Optimizer.Chain(Optimizer.ClipByGlobalNorm(1), Optimizer.Adam(0.01));
+        var step = TrainingStep.Compile(model, (inputs, targets) => Mean(SigmoidCrossEntropy(model.Call(inputs), targets)), optimizer);
+
+        var xor = new float[,] { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } };
+        var truth = new float[,] { { 0 }, { 1 }, { 1 }, { 0 } };
+        for (var i = 0; i < 500; i++) step.Run(xor, truth);
+        Console.WriteLine(step.Run(xor, truth) < 0.01);             // True
+        model.Save("xor.safetensors");
+        // README end
+        Assert.Equal(["True"], Printed);
+        Assert.True(File.Exists(Path.Combine(_folder, "xor.safetensors")));
+    }
+
+    [Fact]
+    public void An_operation_of_your_own()
+    {
+        // README 4
+        var cube = Function.Scalar("cube", x => x * x * x, (x, y) => 3 * x * x);
+        var t = Variable(2.0, "t");
+        Console.WriteLine(Grad(cube(t), t).Item());                 // 12
+        Console.WriteLine(Grad(Grad(cube(t), t), t).Item());        // 12
+        // README end
+        Assert.Equal(["12", "12"], Printed);
+    }
+
+    [Fact]
+    public void The_blocks_are_the_READMEs()
+    {
+        var readme = File.ReadAllText(Repository.File("README.md"));
+        var source = File.ReadAllText(Repository.File("tests/Diff.CSharp.Tests/ReadmeTests.cs"));
+        var blocks = Regex.Matches(readme, "```csharp\n(.*?)```", RegexOptions.Singleline).Select(m => Lines(m.Groups[1].Value)).ToList();
+        var tested = Regex.Matches(source, @"// README \d\n(.*?)// README end", RegexOptions.Singleline).Select(m => Lines(m.Groups[1].Value)).ToList();
+        Assert.Equal(tested, blocks);
+    }
+
+    private static string Lines(string text) =>
+        string.Join('\n', text.Split('\n').Select(l => l.Trim()).Where(l => l.Length > 0 && !l.StartsWith("using ", StringComparison.Ordinal)));
+}
