@@ -80,7 +80,7 @@ module internal Scalar =
     let ofInt (dtype: DType) (value: int64) : Scalar =
         if DType.isFloat dtype then ofFloat dtype (float value)
         elif dtype = DType.Int32 && int64 (int32 value) <> value then
-            raise (DTypeException $"constant: {value} is not a value of int32")
+            raise (DTypeException $"constant: {value} is not a value of int32; use int64")
         else { DType = dtype; Bits = value }
 
     /// The same number in another element type, as a cast gives it.

@@ -37,6 +37,8 @@ module internal Differences =
     let private enough = 14
     let private idleRows = 4
 
+    let private isGood (e: Estimate) = e.Error <= 1e-6 * max (abs e.Value) (1e10 * e.Noise)
+
     // A kink keeps the difference of its slopes, and a jump its height, however small the step; elsewhere they fall with it.
     let private behaviour (f: float -> float[]) (center: float[]) (sizes: float[]) (step: float) : Behaviour[] =
         let near = step / 16.0
@@ -50,49 +52,86 @@ module internal Differences =
             elif stays bend (right - left) (rounding / near + 1e-6 * (abs left + abs right)) then Kink(left, right)
             else Smooth)
 
+    /// The best entry of the table so far.
+    [<Struct>]
+    type private Candidate =
+        { Estimate: Estimate
+          /// The error as a fraction of the entry: far away from a pole everything is small, errors too.
+          Fraction: float
+          Step: float }
+
+    let private nothing =
+        { Estimate = { Value = nan; Noise = nan; Error = infinity; Behaviour = NotFinite }
+          Fraction = infinity
+          Step = infinity }
+
+    let private difference order (step: float) (up: float[]) (center: float[]) (down: float[]) =
+        if order = 1 then
+            Array.map2 (fun u d -> (u - d) / (2.0 * step)) up down
+        else
+            Array.map3 (fun u c d -> (u - c - (c - d)) / (step * step)) up center down
+
+    /// The row of the table that begins with a difference, below the row of twice its step.
+    let private extrapolate (above: float[][]) (difference: float[]) : float[][] =
+        let row = Array.zeroCreate (min depth (above.Length + 1))
+        row[0] <- difference
+        for j in 1 .. row.Length - 1 do
+            let factor = 1.0 / (Math.Pow(4.0, j) - 1.0)
+            row[j] <- Array.map2 (fun fine coarse -> fine + (fine - coarse) * factor) row[j - 1] above[j - 1]
+        row
+
+    /// The better of a candidate and the entries of a row for component i.
+    let private better step (noise: float) (size: float) (above: float[][]) (row: float[][]) (i: int) (known: Candidate) =
+        let mutable best = known
+        for j in 1 .. row.Length - 1 do
+            let entry = row[j][i]
+            let error = noise + max (abs (entry - row[j - 1][i])) (abs (entry - above[j - 1][i]))
+            let fraction = if error = 0.0 then 0.0 else error / max (abs entry) size
+            if fraction < best.Fraction then
+                best <-
+                    { Estimate = { Value = entry; Noise = noise; Error = error; Behaviour = Smooth }
+                      Fraction = fraction
+                      Step = step }
+        best
+
     /// The derivative of an order, 1 or 2, of each component of f at 0: central differences over halved steps, extrapolated to
     /// step 0 (Richardson 1911); of the whole table, the entry that agrees best with its neighbours (Ridders 1982).
     /// `size` bounds the terms that the components are rounded from.
     let derivative (order: int) (size: float[] -> float[]) (f: float -> float[]) : Estimate[] =
         let center = f 0.0
-        let sizes = size center
-        let best = Array.create center.Length { Value = nan; Noise = nan; Error = infinity; Behaviour = NotFinite }
-        let mutable bestStep = Array.create center.Length nan
+        let mutable sizes = size center
+        let mutable best = Array.create center.Length nothing
         let mutable above: float[][] = [||]
-        let mutable step, rows, idle, settled = 0.25, 0, 0, false
-        while step > 1e-16 && (rows < enough || idle < idleRows) && not settled do
+        let mutable bends = Array.create center.Length infinity
+        let mutable step, first, rows, idle, settled = 0.25, nan, 0, 0, center.Length = 0
+        while step > 1e-16 && not settled do
             let up, down = f step, f -step
             if Array.forall Double.IsFinite up && Array.forall Double.IsFinite down then
+                if rows = 0 then
+                    first <- step
                 rows <- rows + 1
-                idle <- idle + 1
-                for side in [ up; down ] do
-                    size side |> Array.iteri (fun i s -> sizes[i] <- max sizes[i] s)
-                let row = Array.zeroCreate (min depth (above.Length + 1))
-                row[0] <-
-                    if order = 1 then
-                        Array.map2 (fun u d -> (u - d) / (2.0 * step)) up down
-                    else
-                        Array.map3 (fun u c d -> (u - c - (c - d)) / (step * step)) up center down
+                sizes <- Array.map3 (fun a b c -> max a (max b c)) sizes (size up) (size down)
+                let row = extrapolate above (difference order step up center down)
                 let rounding = epsilon * (if order = 1 then 1.0 / step else 4.0 / (step * step))
-                for j in 1 .. row.Length - 1 do
-                    let factor = 1.0 / (Math.Pow(4.0, j) - 1.0)
-                    row[j] <- Array.map2 (fun fine coarse -> fine + (fine - coarse) * factor) row[j - 1] above[j - 1]
-                    for i in 0 .. center.Length - 1 do
-                        let entry = row[j][i]
-                        let spread = max (abs (entry - row[j - 1][i])) (abs (entry - above[j - 1][i]))
-                        let noise = rounding * sizes[i]
-                        if spread + noise < best[i].Error then
-                            best[i] <- { Value = entry; Noise = noise; Error = spread + noise; Behaviour = Smooth }
-                            bestStep[i] <- step
-                            idle <- 0
+                // Where a function is smooth its bend falls fourfold with half a step; over a pole, far away, it stays.
+                let bendsBefore = bends
+                bends <- Array.map3 (fun u c d -> abs (u - c - (c - d))) up center down
+                let before = best
+                best <-
+                    Array.init center.Length (fun i ->
+                        if bends[i] > 1e-3 * sizes[i] && bends[i] > bendsBefore[i] / 1.5 then best[i]
+                        else better step (rounding * sizes[i]) sizes[i] above row i best[i])
+                idle <- if Array.forall2 (fun a b -> a.Step = b.Step) before best then idle + 1 else 0
                 above <- row
-                settled <- rows > 4 && best |> Array.forall (fun e -> e.Error <= 1e-13 * abs e.Value)
+                let isDone = rows > 4 && best |> Array.forall (fun b -> b.Estimate.Error <= 1e-13 * abs b.Estimate.Value)
+                let isExhausted = rows >= enough && idle >= idleRows && best |> Array.forall (fun b -> isGood b.Estimate)
+                settled <- isDone || isExhausted
             else
                 above <- [||]
             step <- step / 2.0
-        let smallest = Array.fold min infinity bestStep
-        if rows < 2 || center.Length = 0 then
-            best
+        let smallest = best |> Array.fold (fun least b -> min least b.Step) infinity
+        let near = Math.ScaleB((if smallest < infinity then smallest else first), -10)
+        if Double.IsFinite near then
+            Array.map2 (fun b behaviour -> { b.Estimate with Behaviour = behaviour }) best (behaviour f center sizes near)
         else
-            let behaviours = behaviour f center sizes (Math.ScaleB(smallest, -10))
-            Array.map2 (fun e b -> { e with Behaviour = b }) best behaviours
+            best |> Array.map _.Estimate

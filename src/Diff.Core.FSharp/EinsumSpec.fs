@@ -41,7 +41,8 @@ module internal EinsumSpec =
                 let label, extent = inputs[k][axis], shapes[k][axis]
                 match sizes.TryGetValue label with
                 | true, known when known <> extent ->
-                    fail notation $"axis '{label}' is {extent} in operand {k} of shape {shapes[k]}, but {known} before"
+                    let first = inputs |> Array.findIndex (fun labels -> labels.Contains label)
+                    fail notation $"axis '{label}' is {extent} in operand {k} of shape {shapes[k]}, but {known} in operand {first} of shape {shapes[first]}"
                 | _ -> sizes[label] <- extent
         sizes
 
@@ -57,7 +58,7 @@ module internal EinsumSpec =
             | at -> text.Substring(0, at), Some(text.Substring(at + 2))
         let terms = left.Split ','
         if terms.Length <> shapes.Length then
-            fail notation $"{terms.Length} operands are named, {shapes.Length} given"
+            fail notation $"the notation names {terms.Length} operands, {shapes.Length} are given; commas separate them"
         let split what (term: string) =
             let before, after =
                 match term.IndexOf("...", StringComparison.Ordinal) with
@@ -73,7 +74,7 @@ module internal EinsumSpec =
             |> Array.mapi (fun k (before, after) ->
                 let named = before.Length + (after |> Option.map String.length |> Option.defaultValue 0)
                 if shapes[k].Rank < named || (after.IsNone && shapes[k].Rank <> named) then
-                    fail notation $"operand {k} has {named} labels but shape {shapes[k]} of rank {shapes[k].Rank}"
+                    fail notation $"operand {k} has {named} labels for the {shapes[k].Rank} axes of shape {shapes[k]}; give each axis a label, or let ... stand for the rest"
                 shapes[k].Rank - named)
         let most = if hidden.Length = 0 then 0 else Array.max hidden
         let used = HashSet<char>(text)

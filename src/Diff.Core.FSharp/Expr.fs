@@ -106,7 +106,8 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
             | _ ->
                 match Shape.tryBroadcast x.Shape shape with
                 | ValueSome s when s.Equals shape -> ()
-                | _ -> raise (ShapeException $"broadcast: shape {x.Shape} does not broadcast to {shape}")
+                | _ ->
+                    raise (ShapeException $"broadcast: shape {x.Shape} does not broadcast to {shape}; aligned from the last axis, its extents must be the same or 1")
                 // A stretched axis is summed over its one element and repeated under a new label.
                 let labels = EinsumSpec.labels (shape.Rank + x.Rank)
                 let output = labels[.. shape.Rank - 1]
@@ -131,6 +132,12 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
             if shape.Equals part.Shape then part else Expr(Op.Reshape, [| part |], shape, x.DType)
 
     // ---- Scalar functions index by index ----------------------------------------------------------------------------
+
+    /// The name of a variable that has one, for messages.
+    static member private NameOf(e: Expr) =
+        match e.Op with
+        | Op.Variable v when v.Name <> "" -> $" of \"{v.Name}\""
+        | _ -> ""
 
     /// The one element type of operands: a scalar constant takes that of the others.
     static member private Unify(fn: Fn, args: Expr[]) : Expr[] =
@@ -161,7 +168,8 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                     | DType.Float64 -> 4 | DType.Float32 -> 3 | DType.Int64 -> 2 | DType.Int32 -> 1 | _ -> 0)
                 args |> Array.map (fun a -> match a.Op with Op.Const v -> Expr.Const(Scalar.cast widest v, a.Shape) | _ -> a)
             | several ->
-                let names = String.Join(" and ", several |> Array.map DType.name)
+                let first (dtype: DType) = DType.name dtype + Expr.NameOf(Array.find (fun (a: Expr) -> a.DType = dtype) args)
+                let names = String.Join(" and ", several |> Array.map first)
                 raise (DTypeException $"{Fn.name fn}: element types {names} do not mix; cast one of them")
 
     /// A scalar function index by index; operands broadcast to one shape.
@@ -183,8 +191,11 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
             match Shape.tryBroadcast shape args[i].Shape with
             | ValueSome s -> shape <- s
             | ValueNone ->
-                let shapes = String.Join(" and ", args |> Array.map (fun a -> string a.Shape))
-                raise (ShapeException $"{Fn.name fn}: shapes {shapes} do not broadcast")
+                let shapes = String.Join(" and ", args |> Array.map (fun a -> string a.Shape + Expr.NameOf a))
+                raise (
+                    ShapeException
+                        $"{Fn.name fn}: shapes {shapes} do not broadcast: {Shape.mismatch shape args[i].Shape}; extents must be equal or 1, so give one an axis of extent 1 where it repeats"
+                )
         let result = if Fn.isComparison fn then DType.Bool else dtype
         Expr(Op.ofFn fn, (if args |> Array.forall (fun a -> a.Shape.Equals shape) then args
                                  else args |> Array.map (fun a -> Expr.BroadcastTo(a, shape))), shape, result)

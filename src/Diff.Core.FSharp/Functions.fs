@@ -72,7 +72,7 @@ module Functions =
     /// x cut to [low, high]; the derivative is 1 inside and at the bounds, 0 beyond.
     let clip (low: float) (high: float) (x: Expr) : Expr =
         if not (low <= high) then
-            invalidArg "low" $"clip: expected low ≤ high, got {low} and {high}"
+            invalidArg "low" $"clip: expected low <= high, got {low} and {high}"
         where (less x low) (Expr.Full(low, Shape.Scalar, x.DType)) (where (greater x high) (Expr.Full(high, Shape.Scalar, x.DType)) x)
 
     /// Conversion to another element type.
@@ -220,7 +220,7 @@ module Functions =
     /// A new axis of extent 1 before the axis of that number.
     let expandDims (axis: int) (x: Expr) : Expr =
         if axis < -x.Rank - 1 || axis > x.Rank then
-            raise (ShapeException $"expand_dims: axis {axis} is outside −{x.Rank + 1} … {x.Rank} for shape {x.Shape}")
+            raise (ShapeException $"expand_dims: axis {axis} is outside shape {x.Shape}; a new axis goes to {-x.Rank - 1} to {x.Rank}")
         let at = if axis < 0 then axis + x.Rank + 1 else axis
         Reshape.make (Shape(Array.insertAt at 1 x.Shape.Dims)) x
 
@@ -253,21 +253,22 @@ module Functions =
         | first :: _ ->
             for x in xs do
                 if not (x.Shape.Equals first.Shape) then
-                    raise (ShapeException $"stack: expected equal shapes, got {first.Shape} and {x.Shape}")
+                    raise (ShapeException $"stack: expected arrays of one shape, got {first.Shape} and {x.Shape}")
             concat axis (xs |> List.map (expandDims axis))
 
     /// Parts of the given extents along an axis.
     let split (axis: int) (extents: int list) (x: Expr) : Expr list =
         let i = Shape.axis "split" x.Shape axis
         if List.sum extents <> x.Shape[i] || List.exists (fun n -> n < 0) extents then
-            raise (ShapeException $"split: extents {Shape.Text extents} do not add up to axis {i} of shape {x.Shape}")
+            raise (ShapeException $"split: expected extents that add up to {x.Shape[i]}, axis {i} of shape {x.Shape}, got {Shape.Text extents}")
         let starts = List.scan (+) 0 extents
         List.map2 (fun start n -> slice i (Some start) (Some(start + n)) 1 x) (List.take extents.Length starts) extents
 
     /// The array with (before, after) elements of one value added on each axis.
     let padWith (value: float) (widths: (int * int) list) (x: Expr) : Expr =
         if widths.Length <> x.Rank || List.exists (fun (a, b) -> a < 0 || b < 0) widths then
-            raise (ShapeException $"pad: expected {x.Rank} pairs of numbers ≥ 0 for shape {x.Shape}, got {widths.Length} ({widths})")
+            let given = String.Join(", ", widths)
+            raise (ShapeException $"pad: expected {x.Rank} pairs of numbers of at least 0 for shape {x.Shape}, got {given}")
         let starts = widths |> List.map fst |> Array.ofList
         let dims = List.map2 (fun n (a, b) -> a + n + b) (List.ofArray x.Shape.Dims) widths
         let embed (e: Expr) = Window.embed starts (Array.create x.Rank 1) (Shape(Array.ofList dims)) e
@@ -289,14 +290,14 @@ module Functions =
         Index.scatterAdd axis (Shape(Array.ofList shape)) values indices
 
     // Whether each class is the one that an index names: a new last axis of extent `classes`.
-    let private isClass (classes: int) (indices: Expr) =
+    let private isClass operation (classes: int) (indices: Expr) =
         if not (DType.isInteger indices.DType) then
-            raise (DTypeException $"one_hot: indices are int32 or int64, got {DType.name indices.DType}; cast them")
+            raise (DTypeException $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them")
         let shape = Shape(Array.append indices.Shape.Dims [| classes |])
         equal (expandDims -1 indices) (Leaf.iota shape indices.Rank indices.DType)
 
     /// 1 at the index, 0 elsewhere, along a new last axis; an index outside 0 … classes − 1 gives only zeros.
-    let oneHot (classes: int) (dtype: DType) (indices: Expr) : Expr = cast dtype (isClass classes indices)
+    let oneHot (classes: int) (dtype: DType) (indices: Expr) : Expr = cast dtype (isClass "one_hot" classes indices)
 
     // ---- Losses and densities -----------------------------------------------------------------------------------------
 
@@ -304,9 +305,9 @@ module Functions =
     /// A class outside 0 … classes − 1 has loss NaN.
     let crossEntropyOfClasses (logits: Expr) (classes: Expr) : Expr =
         if logits.Rank <> classes.Rank + 1 || logits.Shape.Dims[.. classes.Rank - 1] <> classes.Shape.Dims then
-            raise (ShapeException $"cross_entropy: logits of shape {logits.Shape} need class indices of the shape without the last axis, got {classes.Shape}")
+            raise (ShapeException $"cross_entropy: logits of shape {logits.Shape} need class indices of shape {Shape(logits.Shape.Dims[.. logits.Rank - 2])}, got {classes.Shape}")
         let n = logits.Shape[logits.Rank - 1]
-        let chosen = where (isClass n classes) (logSoftmax -1 logits) (Expr.Full(0.0, Shape.Scalar, logits.DType))
+        let chosen = where (isClass "cross_entropy" n classes) (logSoftmax -1 logits) (Expr.Full(0.0, Shape.Scalar, logits.DType))
         let valid = logicalAnd (greaterEqual classes (Expr.op_Implicit 0)) (less classes (Expr.op_Implicit n))
         where valid (-(sumAxes false [| -1 |] chosen)) (Expr.Full(Double.NaN, Shape.Scalar, logits.DType))
 

@@ -1,5 +1,6 @@
 namespace Diff
 
+open System
 open System.Collections.Generic
 
 /// What a derivative with respect to something that the value does not depend on is.
@@ -21,7 +22,7 @@ module internal Gradient =
         if not (DType.isFloat e.DType) then
             raise (
                 DTypeException
-                    $"{operation}: {describe e} is {DType.name e.DType}; derivatives exist with respect to float32 and float64 (cast it to a float type, or leave it out)"
+                    $"{operation}: {describe e} is {DType.name e.DType}; derivatives need float32 or float64, so cast it or leave it out"
             )
 
     /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
@@ -38,6 +39,11 @@ module internal Gradient =
                     let made = scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) top
                     scopes[scope] <- made
                     made
+
+    /// The nodes below y that can depend on `xs`, which are not older than they: a long history before them costs nothing.
+    let private youngerThan (xs: Expr[]) (y: Expr) : Expr[] =
+        let oldest = xs |> Array.fold (fun id x -> min id x.Id) Int64.MaxValue
+        Graph.since (oldest - 1L) [ y ]
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
@@ -56,7 +62,7 @@ module internal Gradient =
 
     /// The cotangent of each of `xs`, given that of y; null where y does not depend on it.
     and private accumulate (y: Expr) (g: Expr) (xs: Expr[]) : (Expr | null)[] =
-        let nodes = Graph.topological [ y ]
+        let nodes = youngerThan xs y
         let active = Graph.dependents xs nodes
         let cotangent = NodeMap<Expr | null>()
         let add (node: Expr) (part: Expr) =
@@ -103,7 +109,7 @@ module internal Gradient =
         differentiable "vjp" y
         Array.iter (differentiable "vjp") xs
         if not (g.Shape.Equals y.Shape) || g.DType <> y.DType then
-            raise (ShapeException $"vjp: the cotangent is {DType.name g.DType}{g.Shape}, but the value is {DType.name y.DType}{y.Shape}")
+            raise (ShapeException $"vjp: the cotangent has shape {g.Shape}, {DType.name g.DType}, but the value shape {y.Shape}, {DType.name y.DType}; the two must be alike")
         accumulate y g xs |> connect "vjp" unconnected y xs
 
     /// The gradient of the sum of y with respect to each of `xs`: vjp with a cotangent of ones.
@@ -111,6 +117,11 @@ module internal Gradient =
         differentiable "grad" y
         Array.iter (differentiable "grad") xs
         accumulate y (Expr.OnesLike y) xs |> connect "grad" unconnected y xs
+
+    /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
+    let private withoutHole (hole: Expr) (value: Expr) (root: Expr) : Expr =
+        let replace original (node: Expr) = if obj.ReferenceEquals(original, hole) then value else node
+        Graph.rebuild replace (Graph.since (hole.Id - 1L) [ root ]) [| root |] |> Array.head
 
     /// The tangent of one node from those of its arguments (null: no tangent).
     let rec private pushforward (y: Expr) (tangents: (Expr | null)[]) : Expr | null =
@@ -147,7 +158,11 @@ module internal Gradient =
                     match (accumulate part v [| g |])[0] with
                     | null -> None
                     | t -> Some t)
-            sum tangent
+            match sum tangent with
+            | null -> null
+            | tangent ->
+                // It does not depend on g, but a value recomputed after g (see Control.rule) waits for it.
+                withoutHole g (Expr.ZerosLike y) tangent
         | Recompute expansion ->
             let inputs, copy = expansion y.Args (Expr.ZerosLike y)
             push copy [| for i, _ in present -> inputs[i] |] [| for _, v in present -> v |]
@@ -155,7 +170,7 @@ module internal Gradient =
     and private push (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr | null =
         let tangent = NodeMap<Expr | null>()
         Array.iter2 (fun (x: Expr) v -> tangent[x] <- v) xs vs
-        for node in Graph.topological [ y ] do
+        for node in youngerThan xs y do
             let isReached () = node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
             if DType.isFloat node.DType && isNull tangent[node] && isReached () then
                 tangent[node] <-
@@ -170,7 +185,7 @@ module internal Gradient =
         for x, v in Array.zip xs vs do
             differentiable "jvp" x
             if not (v.Shape.Equals x.Shape) || v.DType <> x.DType then
-                raise (ShapeException $"jvp: the tangent of {describe x} is {DType.name v.DType}{v.Shape}, but the argument is {DType.name x.DType}{x.Shape}")
+                raise (ShapeException $"jvp: the tangent of {describe x} has shape {v.Shape}, {DType.name v.DType}, but the argument shape {x.Shape}, {DType.name x.DType}; the two must be alike")
         match push y xs vs with
         | null -> Expr.ZerosLike y
         | v -> v

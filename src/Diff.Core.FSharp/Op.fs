@@ -123,15 +123,16 @@ module internal Variable =
         match v.Value with
         | null ->
             let name = if v.Name = "" then "an input" else $"the input \"{v.Name}\""
-            invalidOp $"evaluate: {name} ({DType.name v.DType}{v.Shape}) has no value; assign one, or pass it to the compiled function"
+            invalidOp $"evaluate: {name} of shape {v.Shape}, {DType.name v.DType}, has no value; assign one, or pass it to a compiled function"
         | value -> value
 
     /// Checks that a value fits a variable.
     let check operation (v: Variable) (value: NDArray) =
+        let name () = if v.Name = "" then "the variable" else $"\"{v.Name}\""
         if not (value.Shape.Equals v.Shape) then
-            raise (ShapeException $"{operation}: \"{v.Name}\" has shape {v.Shape}, got a value of shape {value.Shape}")
+            raise (ShapeException $"{operation}: {name ()} has shape {v.Shape}, got a value of shape {value.Shape}; reshape the value, or make a new variable")
         if value.DType <> v.DType then
-            raise (DTypeException $"{operation}: \"{v.Name}\" is {DType.name v.DType}, got a value of {DType.name value.DType}")
+            raise (DTypeException $"{operation}: {name ()} is {DType.name v.DType}, got a value of {DType.name value.DType}; convert the value, or make a new variable")
 
 /// What a caller-supplied operation or a sub-graph is to the vocabulary: a name. Expr.fs and Ops/Custom.fs say the rest.
 [<AbstractClass>]

@@ -76,7 +76,8 @@ module internal Shape =
     /// The axis counted from 0; negative ones count from the end.
     let axis operation (shape: Shape) axis =
         if axis < -shape.Rank || axis >= shape.Rank then
-            raise (ShapeException $"{operation}: axis {axis} is outside shape {shape} of rank {shape.Rank}")
+            let axes = if shape.Rank = 0 then "a scalar has none" else $"its axes are {-shape.Rank} to {shape.Rank - 1}"
+            raise (ShapeException $"{operation}: axis {axis} is outside shape {shape}; {axes}")
         if axis < 0 then axis + shape.Rank else axis
 
     /// Axes counted from 0, sorted; an empty request means all of them.
@@ -87,7 +88,7 @@ module internal Shape =
             let axes = requested |> Array.map (axis operation shape) |> Array.sort
             for i in 1 .. axes.Length - 1 do
                 if axes[i] = axes[i - 1] then
-                    raise (ShapeException $"{operation}: axis {axes[i]} is named twice in {Shape.Text requested}")
+                    raise (ShapeException $"{operation}: axis {axes[i]} of shape {shape} is named twice in {Shape.Text requested}")
             axes
 
     /// The shape that both broadcast to, aligned from the last axis; None when they do not fit.
@@ -106,6 +107,13 @@ module internal Shape =
                 fits <- fits && (m = n || m = 1 || n = 1)
                 dims[axis] <- if m = 1 then n else m
             if fits then ValueSome(Shape dims) else ValueNone
+
+    /// Where two shapes do not fit each other, for messages.
+    let mismatch (a: Shape) (b: Shape) =
+        let back = Seq.initInfinite ((+) 1) |> Seq.find (fun k ->
+            let m, n = a[a.Rank - k], b[b.Rank - k]
+            m <> n && m <> 1 && n <> 1)
+        $"axis -{back} is {a[a.Rank - back]} in one and {b[b.Rank - back]} in the other"
 
     /// The shape without the given axes, or with extent 1 in their place.
     let reduce keepDims (axes: int[]) (shape: Shape) =

@@ -33,7 +33,7 @@ type Slice
     static member Of(start: Index, stop: Index, step: int) = Slice.Stepped(step, stepped, start, stop)
     static member private Stepped(step, kind, start, stop) =
         if step = 0 then
-            invalidArg "step" "slice: a step is not 0"
+            invalidArg "step" "slice: expected a step other than 0"
         Slice(kind, start, stop, step)
     static member op_Implicit(index: int) : Slice =
         Slice(one, (if index < 0 then Index.FromEnd(-index) else Index.FromStart index), Index.End, 1)
@@ -47,7 +47,7 @@ module internal Slicing =
     /// negative bounds count from the end, bounds beyond the axis are cut, absent ones mean the whole.
     let window (extent: int) (start: int voption) (stop: int voption) (step: int) : struct (int * int) =
         if step = 0 then
-            invalidArg "step" "slice: a step is not 0"
+            invalidArg "step" "slice: expected a step other than 0"
         let clamp low high n = max low (min high (if n < 0 then n + extent else n))
         let bound low high absent n =
             match n with
@@ -72,8 +72,10 @@ module internal Slicing =
     let resolve (shape: Shape) (slices: Slice[]) : struct (int[] * int[] * Shape * Shape) =
         let mentioned = slices |> Array.sumBy (fun s -> if s.IsNewAxis || s.IsEllipsis then 0 else 1)
         let ellipses = slices |> Array.sumBy (fun s -> if s.IsEllipsis then 1 else 0)
-        if mentioned > shape.Rank || ellipses > 1 then
-            raise (ShapeException $"slice: {mentioned} slices and {ellipses} ellipses do not fit shape {shape} of rank {shape.Rank}")
+        if mentioned > shape.Rank then
+            raise (ShapeException $"slice: expected at most {shape.Rank} slices for shape {shape}, got {mentioned}")
+        if ellipses > 1 then
+            raise (ShapeException $"slice: expected at most one ellipsis, got {ellipses}")
         let rest = Array.create (shape.Rank - mentioned) Slice.All
         let slices =
             match slices |> Array.tryFindIndex _.IsEllipsis with

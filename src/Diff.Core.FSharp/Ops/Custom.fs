@@ -51,7 +51,7 @@ module internal Custom =
 
     let private checkCotangents (op: CustomOp) (xs: Expr[]) (gs: (Expr | null)[]) =
         if gs.Length <> xs.Length then
-            invalidOp $"{op.Name}: its backward gave {gs.Length} cotangents for {xs.Length} arguments; give one each, null where there is none"
+            invalidOp $"{op.Name}: its backward gave {gs.Length} cotangents for {xs.Length} arguments; give one for each, null where there is none"
         Array.iteri2
             (fun i (x: Expr) (g: Expr | null) ->
                 match g with
@@ -60,7 +60,7 @@ module internal Custom =
                 | g ->
                     raise (
                         ShapeException
-                            $"{op.Name}: its backward gave a cotangent of type {DType.name g.DType} and shape {g.Shape} for argument {i} of type {DType.name x.DType} and shape {x.Shape}"
+                            $"{op.Name}: its backward gave a cotangent of shape {g.Shape}, {DType.name g.DType}, for argument {i} of shape {x.Shape}, {DType.name x.DType}; the two must be alike"
                     ))
             xs
             gs
@@ -76,7 +76,7 @@ module internal Custom =
                     if not (value.Shape.Equals node.Shape) || value.DType <> node.DType then
                         raise (
                             ShapeException
-                                $"{op.Name}: its forward gave {DType.name value.DType}{value.Shape}, declared was {DType.name node.DType}{node.Shape}"
+                                $"{op.Name}: its forward gave a value of shape {value.Shape}, {DType.name value.DType}, but shape {node.Shape}, {DType.name node.DType}, was declared"
                         )
                     value.CopyTo result)
           InPlace = false }

@@ -26,7 +26,7 @@ module internal Einsum =
                 raise (ShapeException $"einsum \"{notation}\": axis '{label}' is {n} in the operands, but {m} was asked for")
             | (false, _), (true, m) -> m
             | _ ->
-                raise (ShapeException $"einsum \"{notation}\": axis '{label}' stands only in the output, so its extent must be given")
+                raise (ShapeException $"einsum \"{notation}\": axis '{label}' stands only in the output; give its extent beside the notation")
         Expr.Contract(spec, args, Shape(spec.Output.ToCharArray() |> Array.map extent))
 
     /// The extent of every label of a node.

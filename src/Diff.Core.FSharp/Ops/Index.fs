@@ -22,16 +22,16 @@ module internal Index =
         let axis = Shape.axis "scatter_add" shape axis
         let dims = Array.concat [ shape.Dims[.. axis - 1]; indices.Shape.Dims; shape.Dims[axis + 1 ..] ]
         if not (x.Shape.Equals(Shape dims)) then
-            raise (ShapeException $"scatter_add: into shape {shape} along axis {axis} with indices of shape {indices.Shape} go values of shape {Shape dims}, got {x.Shape}")
+            raise (ShapeException $"scatter_add: along axis {axis} of shape {shape}, indices of shape {indices.Shape} take values of shape {Shape dims}, got {x.Shape}")
         if x.DType = DType.Bool then
             raise (DTypeException "scatter_add: expected numbers, got bool; cast them")
         Expr(Op.ScatterAdd axis, [| x; indices |], shape, x.DType)
 
     /// The index counted from 0; negative ones count from the end.
-    let private resolve operation (extent: int) (index: int64) =
+    let private resolve operation axis (extent: int) (index: int64) =
         let i = if index < 0L then index + int64 extent else index
         if i < 0L || i >= int64 extent then
-            raise (IndexOutOfRangeException $"{operation}: index {index} is outside an axis of extent {extent}")
+            raise (IndexOutOfRangeException $"{operation}: index {index} is outside axis {axis} of extent {extent}")
         int i
 
     let private indexAt (indices: NDArray) k =
@@ -43,7 +43,7 @@ module internal Index =
         let width = whole.Dims[axis + 1 ..] |> Array.fold (*) 1
         let outer = whole.Dims[.. axis - 1] |> Array.fold (*) 1
         for k in 0 .. indices.Length - 1 do
-            let i = resolve operation extent (indexAt indices k)
+            let i = resolve operation axis extent (indexAt indices k)
             for o in 0 .. outer - 1 do
                 f ((o * extent + i) * width) ((o * indices.Length + k) * width)
 

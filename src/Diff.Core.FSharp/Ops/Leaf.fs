@@ -18,7 +18,7 @@ module internal Leaf =
     /// 0, 1, 2 … along an axis, the same at every other index.
     let iota (shape: Shape) axis dtype : Expr =
         if dtype = DType.Bool then
-            raise (DTypeException "iota: expected numbers, got bool")
+            raise (DTypeException "iota: expected an element type of numbers, got bool")
         Expr(Op.Iota(Shape.axis "iota" shape axis), [||], shape, dtype)
 
     let private given: Rule =

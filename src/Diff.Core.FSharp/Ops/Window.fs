@@ -68,7 +68,7 @@ module internal Window =
                 x.Rank = xs[0].Rank
                 && Seq.forall (fun i -> i = axis || x.Shape[i] = xs[0].Shape[i]) (seq { 0 .. x.Rank - 1 })
             if not fits then
-                raise (ShapeException $"concat: shapes {xs[0].Shape} and {x.Shape} differ in more than axis {axis}")
+                raise (ShapeException $"concat: shapes {xs[0].Shape} and {x.Shape} may differ along axis {axis} only")
         if xs.Length = 1 then
             xs[0]
         else
