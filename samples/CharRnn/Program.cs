@@ -13,7 +13,7 @@ public static class CharRnn
           --text FILE    the text (the sources and documents of this repository)
           --steps N      how many steps to train altogether (2000)
           --seed N       of the initial values and the batches (1)
-          --prompt WORDS what the samples begin with (The)
+          --prompt WORDS what the samples begin with (The, or how the text begins)
           --out DIR      for model.safetensors, cost.svg, step.html (artifacts/CharRnn)
           --resume       continue from the model in DIR
         """;
@@ -24,7 +24,8 @@ public static class CharRnn
     private static void Train(CommandLine options)
     {
         var text = Corpus.Read(options.Text("--text", ""), atLeast: Window + 1);
-        var (steps, seed, prompt) = (options.Int("--steps", 2000), options.Int("--seed", 1), options.Text("--prompt", "The"));
+        var (steps, seed) = (options.Int("--steps", 2000), options.Int("--seed", 1));
+        var prompt = options.Text("--prompt", text.Encode("The").Contains(-1) ? text.Beginning(3) : "The");
         var folder = options.Folder("artifacts/CharRnn");
         var file = Path.Combine(folder, "model.safetensors");
         if (prompt.Length == 0 || text.Encode(prompt).Contains(-1))
@@ -37,7 +38,8 @@ public static class CharRnn
         if (options.Has("--resume"))
         {
             var saved = step.Load(file);
-            if (saved["symbols"] != text.Alphabet) throw new UsageException($"--resume: {file} has learned a text with other characters");
+            if (saved.GetValueOrDefault("symbols") != text.Alphabet)
+                throw new UsageException($"--resume: {file} has learned a text with other characters");
             seed = int.Parse(saved["seed"]);
             costs.AddRange(saved["costs"].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(double.Parse));
         }
@@ -50,7 +52,7 @@ public static class CharRnn
                 // A batch depends on seed and step alone, so a run that is resumed takes the same ones.
                 costs.Add(step.Run(text.Windows(Batch, Window, new Random(HashCode(seed, costs.Count)))));
                 var n = costs.Count;
-                progress.Report(n, () => $"cost {costs.TakeLast(100).Average():F2}");
+                progress.Report(n, () => $"cost {costs.TakeLast(20).Average():F2}");
                 if (n % 200 != 0) continue;
                 progress.WriteLine("    " + string.Join(' ', Sample(150, n).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
                 Save();
@@ -58,8 +60,11 @@ public static class CharRnn
         }
         Save();
         step.SaveHtml(Path.Combine(folder, "step.html"), text.Windows(Batch, Window, new Random(seed)));
+        var index = Enumerable.Range(0, costs.Count);
+        var means = index.Select(i => costs[Math.Max(0, i - 99)..(i + 1)].Average());
         new Chart("Learning to write") { XLabel = "step", YLabel = "cost" }
-            .Line("", Enumerable.Range(0, costs.Count).Select(i => (double)i), costs).Save(Path.Combine(folder, "cost.svg"));
+            .Line("each step", index.Select(i => (double)i), costs)
+            .Line("mean of 100", index.Select(i => (double)i), means).Save(Path.Combine(folder, "cost.svg"));
         Console.WriteLine($"\n{Sample(400, costs.Count)}\n\nSaved after step {costs.Count:N0} in {folder}");
 
         void Save() => step.Save(file, new Dictionary<string, string>
@@ -99,8 +104,8 @@ public static class CharRnn
     private sealed class Network(int symbols, Random random) : Module
     {
         private const double Temperature = 0.7;
-        private readonly RnnCell _cell = new(symbols, Hidden, random: random);
-        private readonly Linear _readOut = new(Hidden, symbols, initializer: Initializer.Normal(0.01), random: random);
+        private readonly RnnCell _cell = new(symbols, Hidden, Initializer.HeNormal, random);
+        private readonly Linear _readOut = new(Hidden, symbols, initializer: Initializer.Normal(0.02), random: random);
 
         /// <summary>The cross-entropies of all predictions in windows of text [batch, time], divided by the window's length.</summary>
         public Expr Cost(Expr windows)

@@ -15,7 +15,8 @@ public static class CurveFit
         """;
 
     /// <summary>Runs the sample.</summary>
-    public static int Main(string[] args) => CommandLine.Run(args, Help, options => Fit(options.Int("--epochs", 100, least: 1), options.Folder("artifacts/CurveFit")));
+    public static int Main(string[] args) =>
+        CommandLine.Run(args, Help, options => Fit(options.Int("--epochs", 100, least: 1), options.Folder("artifacts/CurveFit")));
 
     private static double Curve(double x) => x < 0 ? -3 * x * x - 2 : Math.Exp(1.5 * x) * Math.Sin(10 * x);
 
@@ -33,7 +34,7 @@ public static class CurveFit
         var inputs = Array.ConvertAll(x, x => (NDArray)new[] { x });
         var targets = Array.ConvertAll(y, y => (NDArray)y);
         var losses = new List<double>();
-        using (var progress = new Progress(0, epochs, every: 10, Points, "points"))
+        using (var progress = new Progress(0, epochs, every: 10, Points, "points", "epoch"))
         {
             while (losses.Count < epochs && !progress.Interrupted)
             {
@@ -63,6 +64,7 @@ public static class CurveFit
     private static Linear Layer(int inputs, int outputs)
     {
         var random = new PythonRandom(42);
-        return new Linear(inputs, outputs, initializer: Initializer.From(_ => random.Gauss(0, Math.Sqrt(2.0 / inputs))), dtype: DType.Float64);
+        var he = Initializer.From(_ => random.Gauss(0, Math.Sqrt(2.0 / inputs)));
+        return new Linear(inputs, outputs, initializer: he, dtype: DType.Float64);
     }
 }

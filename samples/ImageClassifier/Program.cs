@@ -89,13 +89,16 @@ public static class ImageClassifier
         var images = Idx.LoadFloat32(Find("images-idx3-ubyte"), 1.0 / 255);
         var labels = Idx.Load(Find("labels-idx1-ubyte")).ToArray<int>();
         if (images.Length != labels.Length * Pixels || labels.Length < Batch || labels.Any(label => label is < 0 or >= Classes))
-            throw new UsageException($"{folder}: expected at least {Batch} images of 28 × 28 pixels and as many labels from 0 to 9, got images {images.Shape} and {labels.Length} labels");
+            throw new UsageException(
+                $"{folder}: expected images of 28 × 28 pixels, at least {Batch}, and as many labels from 0 to 9; "
+                + $"got {part} images {images.Shape} and {labels.Length} labels");
         return (images.ToArray<float>(), labels);
 
         string Find(string name)
         {
             var path = Path.Combine(folder, $"{part}-{name}");
-            return File.Exists(path) ? path : File.Exists(path + ".gz") ? path + ".gz" : throw new UsageException($"--data: there is no {path}[.gz]; --help says where to get the files");
+            return Array.Find([path, path + ".gz"], File.Exists)
+                ?? throw new UsageException($"--data: there is no {path}[.gz]; --help says where to get the files");
         }
     }
 }

@@ -15,17 +15,19 @@ public static class LinearFit
         """;
 
     /// <summary>Runs the sample.</summary>
-    public static int Main(string[] args) => CommandLine.Run(args, Help, options => Fit(options.Int("--epochs", 100, least: 1), options.Folder("artifacts/LinearFit")));
+    public static int Main(string[] args) =>
+        CommandLine.Run(args, Help, options => Fit(options.Int("--epochs", 100, least: 1), options.Folder("artifacts/LinearFit")));
 
     private static void Fit(int epochs, string folder)
     {
         var (rows, targets, truth) = Data();
-        var he = new PythonRandom(42);
-        var model = new Linear(Features, 1, bias: false, Initializer.From(_ => he.Gauss(0, Math.Sqrt(2.0 / Features))), dtype: DType.Float64);
+        var random = new PythonRandom(42);
+        var he = Initializer.From(_ => random.Gauss(0, Math.Sqrt(2.0 / Features)));
+        var model = new Linear(Features, 1, bias: false, he, dtype: DType.Float64);
         var step = TrainingStep.Compile(model, (x, y) => Square(model.Call(x)[0] - y) / Points, Optimizer.Momentum(0.01, 0.9));
 
         var losses = new List<double>();
-        using (var progress = new Progress(0, epochs, every: 10, Points, "points"))
+        using (var progress = new Progress(0, epochs, every: 10, Points, "points", "epoch"))
         {
             while (losses.Count < epochs && !progress.Interrupted)
             {

@@ -28,7 +28,7 @@ internal sealed partial class Corpus
     public static Corpus Read(string path, int atLeast)
     {
         if (Directory.Exists(path)) throw new UsageException($"{path}: is a folder, a text file was expected");
-        var corpus = new Corpus(path.Length > 0 ? Strict(path) : Rulers().Replace(string.Join("\n", RepositoryFiles().Select(Strict)), "---"));
+        var corpus = new Corpus(path.Length > 0 ? Strict(path) : Repository());
         return corpus.Length >= atLeast
             ? corpus
             : throw new UsageException($"{path}: the text has {corpus.Length} characters, at least {atLeast} are needed");
@@ -38,6 +38,8 @@ internal sealed partial class Corpus
     public int[] Encode(string words) => [.. words.EnumerateRunes().Select(rune => _index.GetValueOrDefault(rune, -1))];
 
     public string Decode(IEnumerable<int> numbers) => string.Concat(numbers.Select(i => Symbols[i]));
+
+    public string Beginning(int length) => Decode(_text.Take(length));
 
     /// <summary>Windows of the text, one that begins anywhere in each of as many equal parts: int32 [count, length].</summary>
     public NDArray Windows(int count, int length, Random random)
@@ -63,17 +65,18 @@ internal sealed partial class Corpus
         }
     }
 
-    private static IEnumerable<string> RepositoryFiles()
+    private static string Repository()
     {
         var root = new DirectoryInfo(Directory.GetCurrentDirectory());
         while (root is not null && !File.Exists(Path.Combine(root.FullName, "Diff.sln"))) root = root.Parent;
         if (root is null) throw new UsageException("--text: name a text file; the working directory is not in this repository");
-        string[] folders = ["docs", "samples", "src", "tests"];
-        return folders
+        string[] folders = ["docs", "samples", "src"];
+        var files = folders
             .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(root.FullName, folder), "*", SearchOption.AllDirectories))
             .Where(file => Path.GetExtension(file) is ".cs" or ".fs" or ".fsx" or ".md")
-            .Where(file => !Path.GetRelativePath(root.FullName, file).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
+            .Where(file => !file[root.FullName.Length..].Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
             .Order(StringComparer.Ordinal);
+        return Rulers().Replace(string.Join("\n", files.Select(Strict)), "---");
     }
 
     // A network with a short memory that has begun one would never end it.

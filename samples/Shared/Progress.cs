@@ -12,13 +12,13 @@ internal sealed class Progress : IDisposable
     private readonly bool _live = !Console.IsOutputRedirected;
     private readonly int _first, _last, _every;
     private readonly double _unitsPerStep;
-    private readonly string _unit;
-    private TimeSpan _shown = TimeSpan.MinValue;
+    private readonly string _step, _unit;
+    private TimeSpan _next;
     private int _width;
 
-    public Progress(int first, int last, int every, double unitsPerStep = 1, string unit = "steps")
+    public Progress(int first, int last, int every, double unitsPerStep, string unit, string step = "step")
     {
-        (_first, _last, _every, _unitsPerStep, _unit) = (first, last, every, unitsPerStep, unit);
+        (_first, _last, _every, _unitsPerStep, _unit, _step) = (first, last, every, unitsPerStep, unit, step);
         Console.CancelKeyPress += Interrupt;
     }
 
@@ -28,11 +28,11 @@ internal sealed class Progress : IDisposable
     public void Report(int done, Func<string> words)
     {
         var time = _watch.Elapsed;
-        if (!(_live ? time - _shown > TimeSpan.FromSeconds(0.1) || done == _last : done % _every == 0 || done == _last)) return;
-        _shown = time;
+        if (done < _last && (_live ? time < _next : done % _every != 0)) return;
+        _next = time + TimeSpan.FromSeconds(0.1);
         var rate = (done - _first) / Math.Max(1e-9, time.TotalSeconds);
         var left = TimeSpan.FromSeconds(Math.Min(1e6, (_last - done) / Math.Max(1e-9, rate)));
-        var line = $"step {done:N0} of {_last:N0}   {words()}   {rate * _unitsPerStep:N0} {_unit}/s   {left:h\\:mm\\:ss} left";
+        var line = $"{_step} {done:N0} of {_last:N0}   {words()}   {rate * _unitsPerStep:N0} {_unit}/s   {left:h\\:mm\\:ss} left";
         if (_live) Refresh(line);
         else Console.WriteLine(line);
     }
