@@ -3,7 +3,6 @@ namespace Diff
 open System
 open System.Collections.Generic
 open System.Globalization
-open System.IO
 open System.Text.RegularExpressions
 
 module internal ChartAxis =
@@ -180,4 +179,4 @@ type Chart(title: string) =
         String.Join("\n", lines)
 
     /// Writes the chart as an SVG file.
-    member this.Save(path: string) : unit = File.WriteAllText(path, this.ToSvg())
+    member this.Save(path: string) : unit = AtomicFile.WriteText(path, this.ToSvg())

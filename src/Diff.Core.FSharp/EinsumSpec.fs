@@ -58,7 +58,7 @@ module internal EinsumSpec =
             | at -> text.Substring(0, at), Some(text.Substring(at + 2))
         let terms = left.Split ','
         if terms.Length <> shapes.Length then
-            fail notation $"the notation names {terms.Length} operands, {shapes.Length} are given; commas separate them"
+            fail notation $"the notation names {terms.Length} operands, got {shapes.Length}; commas separate them"
         let split what (term: string) =
             let before, after =
                 match term.IndexOf("...", StringComparison.Ordinal) with

@@ -84,7 +84,10 @@ module internal Graph =
         let mutable changed = false
         for a in node.Args do
             changed <- changed || not (obj.ReferenceEquals(find replaced a, a))
-        if changed then node.With(Array.map (find replaced) node.Args) else node
+        if changed then
+            node.With(Array.map (find replaced) node.Args)
+        else
+            node
 
     /// Rebuilds the graph bottom-up. `f` gets each node and the same with its new arguments (the node itself where none
     /// changed), and its result takes the node's place. `nodes` are those to rebuild, in topological order;
@@ -96,7 +99,8 @@ module internal Graph =
         Array.map (find replaced) roots
 
     /// Rebuilds the graph bottom-up: `f` gets each node with its new arguments.
-    let map (f: Expr -> Expr) (roots: Expr[]) : Expr[] = rebuild (fun _ node -> f node) (topological roots) roots
+    let map (f: Expr -> Expr) (roots: Expr[]) : Expr[] =
+        rebuild (fun _ node -> f node) (topological roots) roots
 
     /// The graph with some nodes exchanged for others of the same shapes and element types.
     let substitute (pairs: (Expr * Expr) seq) (roots: Expr[]) : Expr[] =

@@ -42,7 +42,8 @@ type internal Workspace(slots: Slot[], steps: Step[], buffers: int) =
                 view
             | Input _
             | Held _ -> Unchecked.defaultof<NDArray>)
-    let args = steps |> Array.map (fun step -> Array.map (fun slot -> values[slot]) step.Args)
+    let args =
+        steps |> Array.map (fun step -> Array.map (fun slot -> values[slot]) step.Args)
     let results = steps |> Array.map (fun step -> values[step.Result])
     // The places that change from run to run.
     let loads =
@@ -90,14 +91,17 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
 
     let giveBack (workspace: Workspace) =
         let mutable i = 0
-        while i < pool.Length && not (isNull (Interlocked.CompareExchange(&pool[i], workspace, null))) do
+        while i < pool.Length
+              && not (isNull (Interlocked.CompareExchange(&pool[i], workspace, null))) do
             i <- i + 1
 
     member _.Steps = steps
     member _.Slots = slots
     member _.Outputs = outputs
     /// Bytes of storage for one run, without inputs and variables.
-    member _.Bytes = buffers |> Array.sumBy (fun (dtype, length) -> int64 length * int64 (DType.size dtype))
+    member _.Bytes =
+        buffers
+        |> Array.sumBy (fun (dtype, length) -> int64 length * int64 (DType.size dtype))
 
     /// Runs the plan and lets `read` look at the outputs, which are good only until it returns.
     member _.Run(inputs: NDArray[], read: Workspace -> int[] -> 'R) : 'R =
@@ -200,7 +204,12 @@ module internal Plan =
             if inPlace then
                 for a in args[i] do
                     let h = home[a]
-                    if buffer < 0 && dies i h && nodes[h].DType = nodes[i].DType && nodes[h].Shape.Length = nodes[i].Shape.Length then
+                    if
+                        buffer < 0
+                        && dies i h
+                        && nodes[h].DType = nodes[i].DType
+                        && nodes[h].Shape.Length = nodes[i].Shape.Length
+                    then
                         buffer <- bufferOf[h]
                         lastUse[h] <- -1
             if buffer < 0 then storage.Take nodes[i] else buffer

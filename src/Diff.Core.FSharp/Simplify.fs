@@ -18,13 +18,17 @@ module internal SameValue =
         while equal && i < a.Args.Length do
             equal <- same a.Args[i] b.Args[i]
             i <- i + 1
-        equal || (isSymmetric a.Op && same a.Args[0] b.Args[1] && same a.Args[1] b.Args[0])
+        equal
+        || (isSymmetric a.Op && same a.Args[0] b.Args[1] && same a.Args[1] b.Args[0])
 
+    // Nodes made one after the other stay near each other in the table: the youngest argument says where, the rest spreads.
     let private hashOf (e: Expr) =
-        let mutable args = 0
+        let mutable youngest, args = 0L, 0
         for a in e.Args do
+            youngest <- max youngest a.Id
             args <- args + HashCode.Combine a.Id // in any order
-        HashCode.Combine(e.Op.GetHashCode(), args, e.Shape.Length)
+        int youngest
+        + (HashCode.Combine(e.Op.GetHashCode(), args, e.Shape.Length) &&& 0xFFFF)
 
     let comparer: IEqualityComparer<Expr> =
         HashIdentity.FromFunctions hashOf (fun a b ->
@@ -44,13 +48,26 @@ module internal Simplify =
         if e.Args.Length = 0 || not (Array.forall isConstant e.Args) then
             ValueNone
         else
-            let constants = e.Args |> Array.choose (fun a -> match a.Op with Op.Const c -> Some c | _ -> None)
+            let constants =
+                e.Args
+                |> Array.choose (fun a ->
+                    match a.Op with
+                    | Op.Const c -> Some c
+                    | _ -> None)
             match e.Op with
             | Op.Elementwise _
             | Op.Cast ->
                 let result = NDArray.Zeros(e.DType, Shape.Scalar)
-                let scalar = Expr(e.Op, e.Args |> Array.map (fun a -> Expr.BroadcastTo(a, a.Shape)), Shape.Scalar, e.DType)
-                (Rules.ofOp e.Op).Kernel(scalar).Invoke(constants |> Array.map (fun c -> NDArray.Full(c, Shape.Scalar)), result)
+                let scalar =
+                    Expr(
+                        e.Op,
+                        e.Args |> Array.map (fun a -> Expr.BroadcastTo(a, a.Shape)),
+                        Shape.Scalar,
+                        e.DType
+                    )
+                (Rules.ofOp e.Op)
+                    .Kernel(scalar)
+                    .Invoke(constants |> Array.map (fun c -> NDArray.Full(c, Shape.Scalar)), result)
                 let value =
                     match e.DType with
                     | DType.Int64 -> Scalar.ofInt DType.Int64 (result.Span<int64>()[0])
@@ -116,10 +133,16 @@ module internal Simplify =
             let inner = e.Args[0]
             match op, inner.Op with
             | Op.Reshape, Op.Reshape -> Expr(Op.Reshape, inner.Args, e.Shape, e.DType)
-            | Op.Slice(starts, steps), Op.Embed(s, t) when s = starts && t = steps && e.Shape.Equals inner.Args[0].Shape ->
+            | Op.Slice(starts, steps), Op.Embed(s, t) when
+                s = starts && t = steps && e.Shape.Equals inner.Args[0].Shape
+                ->
                 inner.Args[0]
             | Op.Slice(starts, steps), Op.Slice(s, t) ->
-                Window.slice (Array.map3 (fun a b c -> a + b * c) s t starts) (Array.map2 (*) t steps) e.Shape inner.Args[0]
+                Window.slice
+                    (Array.map3 (fun a b c -> a + b * c) s t starts)
+                    (Array.map2 (*) t steps)
+                    e.Shape
+                    inner.Args[0]
             | Op.StopGradient, Op.StopGradient -> inner
             | _ -> e
         | _ -> e
