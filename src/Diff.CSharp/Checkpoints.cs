@@ -14,7 +14,7 @@ internal static class Checkpoints
             .Concat(tensors.Keys.Where(k => !names.Contains(k)).Select(k => $"\"{k}\" is not expected"))
             .Concat(leaves
                 .Where(l => tensors.TryGetValue(l.Path, out var t) && !(t.DType == l.Leaf.DType && t.Shape.Equals(l.Leaf.Shape)))
-                .Select(l => $"\"{l.Path}\" is {tensors[l.Path].DType}{tensors[l.Path].Shape}, expected {l.Leaf.DType}{l.Leaf.Shape}"))
+                .Select(l => $"\"{l.Path}\" is {DTypeModule.name(tensors[l.Path].DType)}{tensors[l.Path].Shape}, expected {DTypeModule.name(l.Leaf.DType)}{l.Leaf.Shape}"))
             .ToList();
         if (wrong.Count > 0)
             throw new DiffFormatException(path, $"its tensors are not this model's: {string.Join("; ", wrong.Take(8))}{(wrong.Count > 8 ? $" and {wrong.Count - 8} more" : "")}");

@@ -1,25 +1,57 @@
 namespace Diff;
 
-/// <summary>Calls of compiled functions with plain numbers and arrays.</summary>
+/// <summary>Calls of compiled functions with plain numbers and arrays. Up to four numbers are scalars; an array is one argument.</summary>
 public static class CompiledFunctionExtensions
 {
     extension(CompiledFunction f)
     {
-        /// <summary>The value of a scalar function of scalars.</summary>
-        /// <param name="args">The arguments.</param>
-        public double Invoke(params double[] args) => f.Call(Scalars(args))[0].Float(0);
+        /// <summary>The value of a scalar function of one scalar.</summary>
+        /// <param name="x">The first argument.</param>
+        public double Invoke(double x) => f.Call(x)[0].Float(0);
+
+        /// <summary>The value of a scalar function of two scalars.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        public double Invoke(double x, double y) => f.Call(x, y)[0].Float(0);
+
+        /// <summary>The value of a scalar function of three scalars.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        /// <param name="z">The third argument.</param>
+        public double Invoke(double x, double y, double z) => f.Call(x, y, z)[0].Float(0);
+
+        /// <summary>The value of a scalar function of four scalars.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        /// <param name="z">The third argument.</param>
+        /// <param name="w">The fourth argument.</param>
+        public double Invoke(double x, double y, double z, double w) => f.Call(x, y, z, w)[0].Float(0);
+
+        /// <summary>The value of a scalar function of one scalar, and its gradient.</summary>
+        /// <param name="x">The first argument.</param>
+        public (double Value, double[] Gradient) ValueAndGrad(double x) => Scalars(f.ValueAndGradient(x));
+
+        /// <summary>The value of a scalar function of two scalars, and its gradient.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y) => Scalars(f.ValueAndGradient(x, y));
+
+        /// <summary>The value of a scalar function of three scalars, and its gradient.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        /// <param name="z">The third argument.</param>
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z) => Scalars(f.ValueAndGradient(x, y, z));
+
+        /// <summary>The value of a scalar function of four scalars, and its gradient.</summary>
+        /// <param name="x">The first argument.</param>
+        /// <param name="y">The second argument.</param>
+        /// <param name="z">The third argument.</param>
+        /// <param name="w">The fourth argument.</param>
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z, double w) => Scalars(f.ValueAndGradient(x, y, z, w));
 
         /// <summary>The value of a function with one result.</summary>
         /// <param name="args">The arguments.</param>
         public NDArray Invoke(params NDArray[] args) => f.Call(args)[0];
-
-        /// <summary>The value of a scalar function of scalars, and its gradient.</summary>
-        /// <param name="args">The arguments.</param>
-        public (double Value, double[] Gradient) ValueAndGrad(params double[] args)
-        {
-            var (value, gradient) = f.ValueAndGradient(Scalars(args));
-            return (value.Float(0), Array.ConvertAll(gradient, g => g!.Float(0)));
-        }
 
         /// <summary>The value of a scalar function, and its gradient for each argument of a float type (null for the others).</summary>
         /// <param name="args">The arguments.</param>
@@ -31,5 +63,6 @@ public static class CompiledFunctionExtensions
         }
     }
 
-    private static NDArray[] Scalars(double[] args) => Array.ConvertAll(args, x => (NDArray)x);
+    private static (double Value, double[] Gradient) Scalars((NDArray Value, NDArray?[] Gradient) results) =>
+        (results.Value.Float(0), Array.ConvertAll(results.Gradient, g => g!.Float(0)));
 }

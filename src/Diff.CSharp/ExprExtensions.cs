@@ -12,7 +12,12 @@ public static class ExprExtensions
         public NDArray? Grad
         {
             get => Functions.variableIn("Grad", x).Gradient;
-            set => Functions.variableIn("Grad", x).Gradient = value;
+            set
+            {
+                var variable = Functions.variableIn("Grad", x);
+                if (value is not null) VariableModule.check("Grad", variable, value);
+                variable.Gradient = value;
+            }
         }
 
         /// <summary>What a variable holds now: its own memory, not a copy.</summary>

@@ -61,7 +61,7 @@ public sealed class Initializer
         {
             DType.Float64 => NDArray.Create(values, shape),
             DType.Float32 => NDArray.Create(Array.ConvertAll(values, x => (float)x), shape),
-            _ => throw new DTypeException($"Initializer: expected float32 or float64, got {dtype}"),
+            _ => throw new DTypeException($"Initializer: expected float32 or float64, got {DTypeModule.name(dtype)}"),
         };
     }
 

@@ -92,7 +92,7 @@ public static partial class Ops
     private static CompiledFunction Compile(Func<Expr[], Expr> f, int arity) =>
         new(xs => xs.Length == arity
             ? [f(xs)]
-            : throw new ArgumentException($"call: the function takes {arity} arguments, got {xs.Length}"));
+            : throw new ArgumentException($"call: the function takes {arity} {(arity == 1 ? "argument" : "arguments")}, got {xs.Length}"));
 
     private static Expr[] Simplified(Func<Expr[]> make) => Functions.simplified(FuncConvert.FromFunc(make));
 }

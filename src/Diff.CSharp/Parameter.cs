@@ -16,7 +16,7 @@ public sealed class Parameter : Expr
         : this(new Variable(name, value.Shape, value.DType) { Value = value })
     {
         if (value.DType is not (DType.Float32 or DType.Float64))
-            throw new DTypeException($"Parameter: expected float32 or float64, got {value.DType}");
+            throw new DTypeException($"Parameter: expected float32 or float64, got {DTypeModule.name(value.DType)}");
     }
 
     /// <summary>A parameter with initial values from an initialiser.</summary>

@@ -12,7 +12,7 @@ public sealed class TrainingStep
         if (_parameters.Count == 0) throw new ArgumentException($"TrainingStep: {model.GetType().Name} has no parameters to train", nameof(model));
         _plan = new TrainingPlan(
             [.. _parameters.Select(p => p.Parameter)],
-            xs => xs.Length == arity ? loss(xs) : throw new ArgumentException($"Run: the loss takes {arity} arrays, got {xs.Length}"),
+            xs => xs.Length == arity ? loss(xs) : throw new ArgumentException($"Run: the loss takes {arity} {(arity == 1 ? "array" : "arrays")}, got {xs.Length}"),
             optimizer);
     }
 

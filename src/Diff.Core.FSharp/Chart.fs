@@ -179,4 +179,5 @@ type Chart(title: string) =
         String.Join("\n", lines)
 
     /// Writes the chart as an SVG file.
-    member this.Save(path: string) : unit = AtomicFile.WriteText(path, this.ToSvg())
+    member this.Save(path: string) : unit =
+        AtomicFile.WriteText(path, this.ToSvg())

@@ -11,9 +11,10 @@ type DerivativeException(message: string) =
 
 /// A derivative beside the same number found in another way, at the index where the two differ most.
 [<Sealed>]
-type Comparison
+type DerivativeComparison
     internal
-    (argument: int, order: int, subject: string, digits: float, index: int[], analytic: float, numeric: float) =
+    (argument: int, order: int, subject: string, digits: float, index: int[], analytic: float, numeric: float)
+    =
     /// The position of the argument, from 0.
     member _.Argument = argument
     /// 1 for first derivatives, 2 for second ones.
@@ -29,21 +30,28 @@ type Comparison
     /// The derivative found in the other way.
     member _.Numeric = numeric
     override _.ToString() =
-        let text (format: string) (x: float) = x.ToString(format, CultureInfo.InvariantCulture)
+        let text (format: string) (x: float) =
+            x.ToString(format, CultureInfo.InvariantCulture)
         let place = if index.Length = 0 then "" else $" at {Shape.Text index}"
         let numbers = text "R" analytic + " against " + text "R" numeric
-        $"argument {argument}, order {order}: " + text "F1" digits + $" digits, {subject}: {numbers}{place}"
+        $"argument {argument}, order {order}: "
+        + text "F1" digits
+        + $" digits, {subject}: {numbers}{place}"
 
 /// What `Check` found: comparisons, and why there are none where there are none.
 [<Sealed>]
-type CheckReport internal (comparisons: Comparison[], notes: string[]) =
+type CheckReport internal (comparisons: DerivativeComparison[], notes: string[]) =
     /// One for each argument, order and way of comparing.
-    member _.Comparisons: IReadOnlyList<Comparison> = Array.AsReadOnly comparisons
+    member _.Comparisons: IReadOnlyList<DerivativeComparison> =
+        Array.AsReadOnly comparisons
     /// What was not compared: arguments without derivatives, kinks, values that are not finite.
     member _.Notes: IReadOnlyList<string> = Array.AsReadOnly notes
     /// The fewest digits of all comparisons; NaN if there are none.
     member _.Digits =
-        if comparisons.Length = 0 then nan else comparisons |> Array.map _.Digits |> Array.min
+        if comparisons.Length = 0 then
+            nan
+        else
+            comparisons |> Array.map _.Digits |> Array.min
     /// The fewest digits of the comparisons for an argument and an order; NaN if there are none.
     member _.DigitsOf(argument: int, order: int) : float =
         match comparisons |> Array.filter (fun c -> c.Argument = argument && c.Order = order) with
@@ -54,20 +62,28 @@ type CheckReport internal (comparisons: Comparison[], notes: string[]) =
         if comparisons.Length = 0 then
             raise (DerivativeException $"check: no derivative could be compared\n{this}")
         if not (this.Digits >= digits) then
-            let text (x: float) = x.ToString("0.#", CultureInfo.InvariantCulture)
-            raise (DerivativeException $"check: expected {text digits} digits, got {text this.Digits}\n{this}")
-    override _.ToString() = String.Join("\n", Seq.append (Seq.map string comparisons) notes)
+            let text (x: float) =
+                x.ToString("0.#", CultureInfo.InvariantCulture)
+            raise (
+                DerivativeException $"check: expected {text digits} digits, got {text this.Digits}\n{this}"
+            )
+    override _.ToString() =
+        String.Join("\n", Seq.append (Seq.map string comparisons) notes)
 
 /// A function to check, at one point: plans of its value and derivatives, with the arguments as placeholders.
 [<Sealed>]
 type internal CheckSubject(inputs: Expr[], value: Expr, points: NDArray[], source: Random) =
-    let active = [| for k in 0 .. points.Length - 1 do if DType.isFloat points[k].DType then k |]
+    let active =
+        [| for k in 0 .. points.Length - 1 do
+               if DType.isFloat points[k].DType then
+                   k |]
     let y = Elementwise.makeCast DType.Float64 value
     let xs = active |> Array.map (fun k -> inputs[k])
     let w = Leaf.input "cotangent" y.Shape DType.Float64
     let vs = xs |> Array.map (fun x -> Leaf.input "tangent" x.Shape DType.Float64)
     let gs = vjp y w (List.ofArray xs) |> Array.ofList
-    let plan more roots = Plan.make (Array.append inputs more) roots
+    let plan more roots =
+        Plan.make (Array.append inputs more) roots
     let valuePlan = plan [||] [| y |]
     let gradientPlan = plan [| w |] gs
     let tangentPlan = lazy plan vs (Array.map2 (fun x v -> jvp y [ x ] [ v ]) xs vs)
@@ -75,12 +91,18 @@ type internal CheckSubject(inputs: Expr[], value: Expr, points: NDArray[], sourc
         lazy
             let pairing = Array.map2 (fun g v -> sum (g * v)) gs vs |> Array.reduce (+)
             let forward = gs |> Array.map (fun g -> jvp g (List.ofArray xs) (List.ofArray vs))
-            plan (Array.append [| w |] vs) (Array.append (Array.ofList (grads pairing (List.ofArray xs))) forward)
-    let numbers (results: NDArray[]) = results |> Array.map (fun r -> r.ToArray<float>())
+            plan
+                (Array.append [| w |] vs)
+                (Array.append (Array.ofList (grads pairing (List.ofArray xs))) forward)
+    let numbers (results: NDArray[]) =
+        results |> Array.map (fun r -> r.ToArray<float>())
 
     // Powers of two, and weights of few bits, so that float32 too holds what is computed from them.
-    let unit (x: float) = Math.ScaleB(1.0, if abs x <= 1.0 then 0 else Math.ILogB x + 1)
-    let random () = float (128 + source.Next 129) / 256.0 * (if source.Next 2 = 0 then 1.0 else -1.0)
+    let unit (x: float) =
+        Math.ScaleB(1.0, if abs x <= 1.0 then 0 else Math.ILogB x + 1)
+    let random () =
+        float (128 + source.Next 129) / 256.0
+        * (if source.Next 2 = 0 then 1.0 else -1.0)
     let weights = Array.init y.Shape.Length (fun _ -> random ())
     let cotangent = NDArray.Create(weights, y.Shape)
     let elements = active |> Array.map (fun k -> points[k].ToArray<float>())
@@ -91,7 +113,8 @@ type internal CheckSubject(inputs: Expr[], value: Expr, points: NDArray[], sourc
     let shift (tangents: (int * float[]) list) (t: float) =
         let at = Array.copy points
         for n, v in tangents do
-            at[active[n]] <- NDArray.Create(Array.map2 (fun x v -> x + t * v) elements[n] v, points[active[n]].Shape)
+            at[active[n]] <-
+                NDArray.Create(Array.map2 (fun x v -> x + t * v) elements[n] v, points[active[n]].Shape)
         at
 
     /// The positions of the arguments that have derivatives. All below counts only these.
@@ -104,8 +127,10 @@ type internal CheckSubject(inputs: Expr[], value: Expr, points: NDArray[], sourc
     member _.Directions = directions
     /// What the elements of the value are weighted with.
     member _.Weights = weights
-    member _.Value(tangents, t) : float[] = (numbers (valuePlan.Run(shift tangents t)))[0]
-    member _.Gradient(tangents, t) : float[][] = numbers (gradientPlan.Run(Array.append (shift tangents t) [| cotangent |]))
+    member _.Value(tangents, t) : float[] =
+        (numbers (valuePlan.Run(shift tangents t)))[0]
+    member _.Gradient(tangents, t) : float[][] =
+        numbers (gradientPlan.Run(Array.append (shift tangents t) [| cotangent |]))
     /// The same in one array; NaN where the value is not finite, though a formula of its derivative may be.
     member this.GradientOfFinite(tangents, t) : float[] =
         let gradient = Array.concat (this.Gradient(tangents, t))
@@ -116,14 +141,17 @@ type internal CheckSubject(inputs: Expr[], value: Expr, points: NDArray[], sourc
     /// The weighted sum of the value, and the sum of the terms' magnitudes.
     member this.Weighted(tangents, t) : float[] =
         let y = this.Value(tangents, t)
-        [| Array.fold2 (fun sum a b -> sum + a * b) 0.0 weights y; magnitude weights y |]
+        [| Array.fold2 (fun sum a b -> sum + a * b) 0.0 weights y
+           magnitude weights y |]
     member private _.AsArrays(tangents: float[][]) =
         Array.map2 (fun k (v: float[]) -> NDArray.Create(v, points[k].Shape)) active tangents
     /// The tangents of the value, one for the direction of each argument.
-    member this.Tangents() : float[][] = numbers (tangentPlan.Value.Run(Array.append points (this.AsArrays directions)))
+    member this.Tangents() : float[][] =
+        numbers (tangentPlan.Value.Run(Array.append points (this.AsArrays directions)))
     /// The second derivative applied to tangents of all arguments: by reverse over reverse mode, by forward over reverse mode.
     member this.Second(tangents: float[][]) : struct (float[][] * float[][]) =
-        let run = secondPlan.Value.Run(Array.concat [ points; [| cotangent |]; this.AsArrays tangents ])
+        let run =
+            secondPlan.Value.Run(Array.concat [ points; [| cotangent |]; this.AsArrays tangents ])
         let reverse, forward = Array.splitAt active.Length (numbers run)
         struct (reverse, forward)
 
@@ -135,33 +163,48 @@ module internal Compare =
     let private Most = 48
 
     type private Findings =
-        { Comparisons: List<Comparison>
+        { Comparisons: List<DerivativeComparison>
           Notes: List<string> }
 
-    let private dot (a: float[]) (b: float[]) = Array.fold2 (fun sum x y -> sum + x * y) 0.0 a b
-    let private largest (values: float[]) = values |> Array.fold (fun m v -> max m (abs v)) 0.0
+    let private dot (a: float[]) (b: float[]) =
+        Array.fold2 (fun sum x y -> sum + x * y) 0.0 a b
+    let private largest (values: float[]) =
+        values |> Array.fold (fun m v -> max m (abs v)) 0.0
 
     // A derivative that is small beside the rounding of differences is measured by that: 10 digits above it.
     let private digits (analytic: float) (numeric: float) (noise: float) =
         let scale = max (max (abs analytic) (abs numeric)) (1e10 * noise)
         let difference = abs (analytic - numeric)
-        if difference = 0.0 then 16.0
-        elif Double.IsFinite difference then max 0.0 (min 16.0 -(log10 (difference / scale)))
-        else 0.0
+        if difference = 0.0 then
+            16.0
+        elif Double.IsFinite difference then
+            max 0.0 (min 16.0 -(log10 (difference / scale)))
+        else
+            0.0
 
     let private indexOf (shape: Shape) (position: int) =
         Array.map2 (fun stride extent -> position / stride % extent) (Shape.strides shape.Dims) shape.Dims
 
     /// One comparison of many numbers: the worst is reported, what has no derivative is noted. True if all have one.
-    let private judge found argument order subject (place: int -> int[]) (analytic: float[]) (estimates: Differences.Estimate[]) =
-        let text (x: float) = x.ToString("G6", CultureInfo.InvariantCulture)
+    let private judge
+        found
+        argument
+        order
+        subject
+        (place: int -> int[])
+        (analytic: float[])
+        (estimates: Differences.Estimate[])
+        =
+        let text (x: float) =
+            x.ToString("G6", CultureInfo.InvariantCulture)
         let what = if order = 1 then "the function" else "its first derivative"
         let mutable smooth = true
         let note i why =
             if smooth then
-                found.Notes.Add $"argument {argument}, order {order}, {subject}: at {Shape.Text(place i)} {why}"
+                found.Notes.Add
+                    $"argument {argument}, order {order}, {subject}: at {Shape.Text(place i)} {why}"
                 smooth <- false
-        let mutable worst: Comparison | null = null
+        let mutable worst: DerivativeComparison | null = null
         let compare i numeric noise =
             let d = digits analytic[i] numeric noise
             let isWorse =
@@ -169,18 +212,22 @@ module internal Compare =
                 | null -> true
                 | w -> d < w.Digits
             if isWorse then
-                worst <- Comparison(argument, order, subject, d, place i, analytic[i], numeric)
+                worst <- DerivativeComparison(argument, order, subject, d, place i, analytic[i], numeric)
         estimates
         |> Array.iteri (fun i e ->
             match e.Behaviour with
             | Differences.Smooth ->
                 compare i e.Value e.Noise
                 if e.Error > 1e-7 * max (abs e.Value) (1e10 * e.Noise) then
-                    note i $"differences settle only to {text e.Value} ± {text e.Error}: {what} is hardly smooth there"
+                    note
+                        i
+                        $"differences settle only to {text e.Value} ± {text e.Error}: {what} is hardly smooth there"
             | Differences.Jump -> note i $"{what} jumps"
             | Differences.NotFinite -> note i $"{what} is not finite on both sides"
             | Differences.Kink(left, right) ->
-                note i $"{what} has a kink, of slope {text left} before and {text right} after; the rule says {text analytic[i]}"
+                note
+                    i
+                    $"{what} has a kink, of slope {text left} before and {text right} after; the rule says {text analytic[i]}"
                 let low, high = min left right, max left right
                 let slack = 1e-3 * (abs low + abs high)
                 if not (analytic[i] >= low - slack && analytic[i] <= high + slack) then
@@ -192,12 +239,20 @@ module internal Compare =
 
     let private sizeOfTerms (both: float[]) = [| both[1]; both[1] |]
 
-    let private firstOrder (found: Findings) (s: CheckSubject) (source: Random) n (gradient: float[]) (tangent: float[]) =
+    let private firstOrder
+        (found: Findings)
+        (s: CheckSubject)
+        (source: Random)
+        n
+        (gradient: float[])
+        (tangent: float[])
+        =
         let k, shape, units, v = s.Active[n], s.Shapes[n], s.Units[n], s.Directions[n]
         let chosen = [| 0 .. shape.Length - 1 |]
         if chosen.Length > Most then
             source.Shuffle chosen
-            found.Notes.Add $"argument {k} has {shape.Length} elements: {Most} of them were moved alone, and all in one direction"
+            found.Notes.Add
+                $"argument {k} has {shape.Length} elements: {Most} of them were moved alone, and all in one direction"
         let chosen = Array.truncate Most chosen
         let estimates =
             chosen
@@ -207,21 +262,36 @@ module internal Compare =
                 (Differences.derivative 1 sizeOfTerms (fun t -> s.Weighted([ n, along ], t)))[0]
                 |> Differences.perUnit u)
         let derivatives = chosen |> Array.map (fun i -> gradient[i])
-        judge found k 1 "vjp against differences" (fun i -> indexOf shape chosen[i]) derivatives estimates |> ignore
-        let evenly (values: float[]) = Array.create values.Length (largest values)
+        judge found k 1 "vjp against differences" (fun i -> indexOf shape chosen[i]) derivatives estimates
+        |> ignore
+        let evenly (values: float[]) =
+            Array.create values.Length (largest values)
         let along = Differences.derivative 1 evenly (fun t -> s.Value([ n, v ], t))
-        judge found k 1 "jvp against differences" (indexOf s.ValueShape) tangent along |> ignore
+        judge found k 1 "jvp against differences" (indexOf s.ValueShape) tangent along
+        |> ignore
         let left, right = dot s.Weights tangent, dot gradient v
         let magnitude = Array.fold2 (fun sum a b -> sum + abs (a * b)) 0.0
-        let terms = magnitude s.Weights tangent + magnitude gradient v + (s.Weighted([], 0.0))[1]
-        found.Comparisons.Add(Comparison(k, 1, "jvp against vjp", digits left right (1e-10 * terms), [||], left, right))
+        let terms =
+            magnitude s.Weights tangent + magnitude gradient v + (s.Weighted([], 0.0))[1]
+        found.Comparisons.Add(
+            DerivativeComparison(
+                k,
+                1,
+                "jvp against vjp",
+                digits left right (1e-10 * terms),
+                [||],
+                left,
+                right
+            )
+        )
 
     let private secondOrder (found: Findings) (s: CheckSubject) =
         let struct (reverse, forward) = s.Second s.Directions
         // The elements of a gradient are rounded from terms as large as those of the value.
         let terms = (s.Weighted([], 0.0))[1]
         let floors = s.Units |> Array.collect (Array.map (fun u -> terms / u))
-        let size (g: float[]) = Array.map2 (fun g least -> max (abs g) least) g floors
+        let size (g: float[]) =
+            Array.map2 (fun g least -> max (abs g) least) g floors
         let all = s.Directions |> Array.indexed |> List.ofArray
         let along = Differences.derivative 1 size (fun t -> s.GradientOfFinite(all, t))
         let mutable start = 0
@@ -229,17 +299,22 @@ module internal Compare =
             let k, v = s.Active[n], s.Directions[n]
             if v.Length > 0 then
                 let estimates = along[start .. start + v.Length - 1]
-                let judge subject derivatives = judge found k 2 subject (indexOf s.Shapes[n]) derivatives estimates
+                let judge subject derivatives =
+                    judge found k 2 subject (indexOf s.Shapes[n]) derivatives estimates
                 let smooth = judge "vjp of vjp against differences of vjp" reverse[n]
                 if judge "jvp of vjp against differences of vjp" forward[n] && smooth then
-                    let alone = s.Directions |> Array.mapi (fun m d -> if m = n then d else Array.zeroCreate d.Length)
+                    let alone =
+                        s.Directions
+                        |> Array.mapi (fun m d -> if m = n then d else Array.zeroCreate d.Length)
                     let struct (product, _) = s.Second alone
                     let e = (Differences.derivative 2 sizeOfTerms (fun t -> s.Weighted([ n, v ], t)))[0]
                     if e.Behaviour = Differences.Smooth then
                         let curvature = dot product[n] v
                         let d = digits curvature e.Value e.Noise
                         let subject = "vjp of vjp against second differences"
-                        found.Comparisons.Add(Comparison(k, 2, subject, d, [||], curvature, e.Value))
+                        found.Comparisons.Add(
+                            DerivativeComparison(k, 2, subject, d, [||], curvature, e.Value)
+                        )
                 start <- start + v.Length
 
     /// Compares all derivatives of f up to an order at one point.
@@ -249,15 +324,18 @@ module internal Compare =
             points
             |> Array.mapi (fun k p ->
                 if p.DType = DType.Float32 then
-                    found.Notes.Add $"argument {k} is float32: checked as float64, where differences have enough digits"
+                    found.Notes.Add
+                        $"argument {k} is float32: checked as float64, where differences have enough digits"
                     NDArray.Create(p.ToArray<float32>() |> Array.map float, p.Shape)
                 else
                     if not (DType.isFloat p.DType) then
-                        found.Notes.Add $"argument {k} is {DType.name p.DType}: it has no derivative and keeps its value"
+                        found.Notes.Add
+                            $"argument {k} is {DType.name p.DType}: it has no derivative and keeps its value"
                     elif p.Length = 0 then
                         found.Notes.Add $"argument {k} of shape {p.Shape} has no elements"
                     p)
-        let inputs = points |> Array.mapi (fun k p -> Leaf.input $"argument {k}" p.Shape p.DType)
+        let inputs =
+            points |> Array.mapi (fun k p -> Leaf.input $"argument {k}" p.Shape p.DType)
         let value = f inputs
         if not (DType.isFloat value.DType) then
             found.Notes.Add $"the value is {DType.name value.DType}: it has no derivative"
@@ -299,8 +377,12 @@ type Check =
 
     /// The same for a function of two arguments.
     static member Gradients
-        (f: Func<Expr, Expr, Expr>, first: NDArray, second: NDArray, [<Optional; DefaultParameterValue(2)>] order: int)
-        : CheckReport =
+        (
+            f: Func<Expr, Expr, Expr>,
+            first: NDArray,
+            second: NDArray,
+            [<Optional; DefaultParameterValue(2)>] order: int
+        ) : CheckReport =
         Check.Gradients(Func<Expr[], Expr>(fun xs -> f.Invoke(xs[0], xs[1])), [| first; second |], order)
 
 /// The same from F#.

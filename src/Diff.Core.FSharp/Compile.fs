@@ -48,7 +48,8 @@ module internal Signature =
             i <- i + 1
         same
 
-    let inputs (args: NDArray[]) = args |> Array.mapi (fun i a -> Leaf.input $"arg{i}" a.Shape a.DType)
+    let inputs (args: NDArray[]) =
+        args |> Array.mapi (fun i a -> Leaf.input $"arg{i}" a.Shape a.DType)
 
 /// A cache of what was made for each signature met; the number of signatures is bounded by `capacity`, the oldest leave first.
 [<Sealed>]
@@ -62,7 +63,10 @@ type internal SignatureCache<'T>(capacity: int, make: Expr[] -> 'T) =
                 ValueNone
             else
                 let struct (inputs, made) = entries[i]
-                if Signature.fits inputs args then ValueSome made else find entries (i + 1)
+                if Signature.fits inputs args then
+                    ValueSome made
+                else
+                    find entries (i + 1)
         match find (Volatile.Read &entries) 0 with
         | ValueSome made -> made
         | ValueNone ->
@@ -87,7 +91,10 @@ type internal Traced(inputs: Expr[], outputs: Expr[]) =
         lazy
             (let y = outputs[0]
              if y.Shape.Length <> 1 then
-                 raise (ShapeException $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it")
+                 raise (
+                     ShapeException
+                         $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
+                 )
              let floats = inputs |> Array.filter (fun x -> DType.isFloat x.DType)
              Plan.make inputs (Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)))
     member _.Inputs = inputs
@@ -99,7 +106,8 @@ type internal Traced(inputs: Expr[], outputs: Expr[]) =
 /// it is called with. Calls may overlap in time.
 [<Sealed>]
 type CompiledFunction(f: Func<Expr[], Expr[]>) =
-    let cache = SignatureCache<Traced>(64, fun inputs -> Traced(inputs, f.Invoke inputs))
+    let cache =
+        SignatureCache<Traced>(64, fun inputs -> Traced(inputs, f.Invoke inputs))
 
     /// The values of the function's results; new arrays.
     member _.Call([<ParamArray>] args: NDArray[]) : NDArray[] = (cache.Get args).Value.Run args
@@ -108,7 +116,13 @@ type CompiledFunction(f: Func<Expr[], Expr[]>) =
     member _.ValueAndGradient([<ParamArray>] args: NDArray[]) : struct (NDArray * (NDArray | null)[]) =
         let results = (cache.Get args).Gradient.Run args
         let gradients = Queue<NDArray>(Seq.skip 1 results)
-        struct (results[0], args |> Array.map (fun a -> if DType.isFloat a.DType then (gradients.Dequeue(): NDArray | null) else null))
+        struct (results[0],
+                args
+                |> Array.map (fun a ->
+                    if DType.isFloat a.DType then
+                        (gradients.Dequeue(): NDArray | null)
+                    else
+                        null))
 
     /// The graph that the arguments' shapes and element types give, to look at: its inputs and its results.
     member _.Trace([<ParamArray>] args: NDArray[]) : struct (Expr[] * Expr[]) =

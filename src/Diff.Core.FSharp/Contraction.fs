@@ -16,14 +16,27 @@ module internal Contraction =
         uses
 
     let private isPermutation (a: string) (b: string) =
-        a.Length = b.Length && Seq.distinct a |> Seq.length = a.Length && Seq.forall (fun (c: char) -> b.Contains c) a
+        a.Length = b.Length
+        && Seq.distinct a |> Seq.length = a.Length
+        && Seq.forall (fun (c: char) -> b.Contains c) a
 
     /// Identities of a single contraction: the identity itself, and constant operands.
     let simplify (spec: EinsumSpec) (e: Expr) : Expr =
-        if spec.Inputs.Length = 1 && spec.Inputs[0] = spec.Output && Seq.distinct spec.Output |> Seq.length = spec.Output.Length then
+        if
+            spec.Inputs.Length = 1
+            && spec.Inputs[0] = spec.Output
+            && Seq.distinct spec.Output |> Seq.length = spec.Output.Length
+        then
             e.Args[0]
         else
-            match Array.tryFindIndex (fun (a: Expr) -> match a.Op with Op.Const _ -> true | _ -> false) e.Args with
+            match
+                Array.tryFindIndex
+                    (fun (a: Expr) ->
+                        match a.Op with
+                        | Op.Const _ -> true
+                        | _ -> false)
+                    e.Args
+            with
             | None -> e
             | Some k ->
                 let sizes = Einsum.sizes spec e
@@ -32,13 +45,20 @@ module internal Contraction =
                 let lost =
                     spec.Inputs[k]
                     |> Seq.distinct
-                    |> Seq.filter (fun c -> not (spec.Output.Contains c) && not (rest |> Array.exists (fun s -> s.Contains c)))
+                    |> Seq.filter (fun c ->
+                        not (spec.Output.Contains c)
+                        && not (rest |> Array.exists (fun s -> s.Contains c)))
                     |> Seq.fold (fun n c -> n * sizes[c]) 1
                 match e.Args[k].Op with
-                | Op.Const c when rest.Length = 0 && Seq.distinct spec.Output |> Seq.length = spec.Output.Length ->
+                | Op.Const c when
+                    rest.Length = 0 && Seq.distinct spec.Output |> Seq.length = spec.Output.Length
+                    ->
                     let total =
                         if not (DType.isFloat c.DType) then
-                            Scalar.cast c.DType { DType = DType.Int64; Bits = c.Bits * int64 lost } // wraps around, as the sum does
+                            Scalar.cast
+                                c.DType
+                                { DType = DType.Int64
+                                  Bits = c.Bits * int64 lost } // wraps around, as the sum does
                         else
                             Scalar.ofFloat c.DType (if lost = 0 then 0.0 else c.AsFloat * float lost)
                     Expr.Const(total, e.Shape)
@@ -79,13 +99,15 @@ module internal Contraction =
             let isFree (a: Expr) (inner: EinsumSpec) =
                 let unary = inner.Inputs.Length = 1
                 let summed = inner.Inputs[0] |> Seq.exists (fun c -> not (inner.Output.Contains c))
-                a.Id > keep && ((unary && not summed) || (uses[a] <= 1 && (unary || e.Args.Length = 1)))
+                a.Id > keep
+                && ((unary && not summed) || (uses[a] <= 1 && (unary || e.Args.Length = 1)))
             let outerLabels = String.Join("", spec.Inputs) + spec.Output
             let candidate =
                 e.Args
                 |> Array.tryFindIndex (fun a ->
                     match a.Op with
-                    | Op.Einsum inner -> isFree a inner && Seq.distinct inner.Output |> Seq.length = inner.Output.Length
+                    | Op.Einsum inner ->
+                        isFree a inner && Seq.distinct inner.Output |> Seq.length = inner.Output.Length
                     | _ -> false)
             match candidate with
             | Some k ->
@@ -96,12 +118,21 @@ module internal Contraction =
                         // Labels that only the inner output had must still get their extent: from the outer output,
                         // or from another operand. If they are summed outside, the sum of equal terms would lose its count.
                         let merged = Array.concat [ spec.Inputs[.. k - 1]; inputs; spec.Inputs[k + 1 ..] ]
-                        let lost = spec.Inputs[k] |> Seq.exists (fun c -> not (spec.Output.Contains c) && not (merged |> Array.exists (fun s -> s.Contains c)))
+                        let lost =
+                            spec.Inputs[k]
+                            |> Seq.exists (fun c ->
+                                not (spec.Output.Contains c)
+                                && not (merged |> Array.exists (fun s -> s.Contains c)))
                         if lost then
                             e
                         else
                             let args = Array.concat [ e.Args[.. k - 1]; e.Args[k].Args; e.Args[k + 1 ..] ]
-                            Expr.Contract({ Inputs = merged; Output = spec.Output }, args, e.Shape)
+                            Expr.Contract(
+                                { Inputs = merged
+                                  Output = spec.Output },
+                                args,
+                                e.Shape
+                            )
                     | None -> e
                 | _ -> e
             | None -> e
@@ -113,28 +144,47 @@ module internal Contraction =
         if axes = output then
             x
         else
-            Expr.Contract({ Inputs = [| axes |]; Output = output }, [| x |], Shape(output.ToCharArray() |> Array.map (fun c -> sizes[c])))
+            Expr.Contract(
+                { Inputs = [| axes |]; Output = output },
+                [| x |],
+                Shape(output.ToCharArray() |> Array.map (fun c -> sizes[c]))
+            )
 
     /// A contraction as unary ones (sums and diagonals of one operand, at the end repetition) and products of two,
     /// in an order chosen greedily: at each step the pair whose product is smallest beside what it replaces.
     let lower (e: Expr) : Expr =
         match e.Op with
-        | Op.Einsum spec when e.Args.Length > 1 && not (Einsum.isMatrixProduct spec e) && DType.isFloat e.DType ->
+        | Op.Einsum spec when
+            e.Args.Length > 1
+            && not (Einsum.isMatrixProduct spec e)
+            && DType.isFloat e.DType
+            ->
             let sizes = Einsum.sizes spec e
-            let size labels = labels |> Seq.fold (fun n c -> n * float sizes[c]) 1.0
+            let size labels =
+                labels |> Seq.fold (fun n c -> n * float sizes[c]) 1.0
             let terms = List<struct (string * Expr)>()
             // First what one operand has for itself: repeated labels become diagonals, private labels are summed.
             spec.Inputs
             |> Array.iteri (fun k axes ->
                 let others = String.Join("", Array.removeAt k spec.Inputs) + spec.Output
-                let kept = axes |> Seq.distinct |> Seq.filter (fun c -> others.Contains c) |> Array.ofSeq |> String
+                let kept =
+                    axes
+                    |> Seq.distinct
+                    |> Seq.filter (fun c -> others.Contains c)
+                    |> Array.ofSeq
+                    |> String
                 terms.Add(struct (kept, unary axes kept sizes e.Args[k])))
             while terms.Count > 1 do
                 let mutable best, cost = struct (0, 1), infinity
                 for i in 0 .. terms.Count - 1 do
                     for j in i + 1 .. terms.Count - 1 do
                         let struct (a, _), struct (b, _) = terms[i], terms[j]
-                        let rest = spec.Output + String.Join("", terms |> Seq.mapi (fun n (struct (s, _)) -> if n = i || n = j then "" else s))
+                        let rest =
+                            spec.Output
+                            + String.Join(
+                                "",
+                                terms |> Seq.mapi (fun n (struct (s, _)) -> if n = i || n = j then "" else s)
+                            )
                         let union = Seq.distinct (a + b) |> Array.ofSeq
                         let kept = union |> Array.filter (fun c -> rest.Contains c)
                         let c = size kept - size a - size b + 1e-3 * size union
@@ -145,13 +195,20 @@ module internal Contraction =
                 let struct (a, x), struct (b, y) = terms[i], terms[j]
                 terms.RemoveAt j
                 terms.RemoveAt i
-                let rest = spec.Output + String.Join("", terms |> Seq.map (fun (struct (s, _)) -> s))
+                let rest =
+                    spec.Output + String.Join("", terms |> Seq.map (fun (struct (s, _)) -> s))
                 let union = Seq.distinct (a + b) |> Array.ofSeq
                 let kept = union |> Array.filter (fun c -> rest.Contains c)
                 // The last product takes the output's own order of axes if it can.
-                let output = if terms.Count = 0 && isPermutation (String kept) spec.Output then spec.Output else String kept
+                let output =
+                    if terms.Count = 0 && isPermutation (String kept) spec.Output then
+                        spec.Output
+                    else
+                        String kept
                 let shape = Shape(output.ToCharArray() |> Array.map (fun c -> sizes[c]))
-                terms.Add(struct (output, Expr.Contract({ Inputs = [| a; b |]; Output = output }, [| x; y |], shape)))
+                terms.Add(
+                    struct (output, Expr.Contract({ Inputs = [| a; b |]; Output = output }, [| x; y |], shape))
+                )
             let struct (axes, result) = terms[0]
             unary axes spec.Output sizes result
         | _ -> e

@@ -17,8 +17,10 @@ type DTypeException(message: string) =
 /// Questions about element types.
 [<RequireQualifiedAccess>]
 module internal DType =
-    let isFloat (dtype: DType) = dtype = DType.Float32 || dtype = DType.Float64
-    let isInteger (dtype: DType) = dtype = DType.Int32 || dtype = DType.Int64
+    let isFloat (dtype: DType) =
+        dtype = DType.Float32 || dtype = DType.Float64
+    let isInteger (dtype: DType) =
+        dtype = DType.Int32 || dtype = DType.Int64
 
     let name (dtype: DType) =
         match dtype with
@@ -38,23 +40,33 @@ module internal DType =
         | _ -> 4
 
     let ofType (t: Type) =
-        if t = typeof<float32> then DType.Float32
-        elif t = typeof<float> then DType.Float64
-        elif t = typeof<int32> then DType.Int32
-        elif t = typeof<int64> then DType.Int64
-        elif t = typeof<bool> then DType.Bool
+        if t = typeof<float32> then
+            DType.Float32
+        elif t = typeof<float> then
+            DType.Float64
+        elif t = typeof<int32> then
+            DType.Int32
+        elif t = typeof<int64> then
+            DType.Int64
+        elif t = typeof<bool> then
+            DType.Bool
         else
             raise (DTypeException $"dtype: elements are float, double, int, long or bool, got {t.Name}")
 
 /// One number of a given element type. Two are equal when their bits are, so that -0 differs from 0 and NaN equals NaN.
 [<Struct; CustomEquality; NoComparison>]
 type Scalar =
-    { DType: DType
-      /// The bits of the float64 of the same value for floats; the number itself for integers; 0 or 1 for bool.
-      Bits: int64 }
+    {
+        DType: DType
+        /// The bits of the float64 of the same value for floats; the number itself for integers; 0 or 1 for bool.
+        Bits: int64
+    }
 
     member s.AsFloat =
-        if DType.isFloat s.DType then BitConverter.Int64BitsToDouble s.Bits else float s.Bits
+        if DType.isFloat s.DType then
+            BitConverter.Int64BitsToDouble s.Bits
+        else
+            float s.Bits
     member s.AsInt = if DType.isFloat s.DType then int64 s.AsFloat else s.Bits
     override s.GetHashCode() = HashCode.Combine(int s.DType, s.Bits)
     override s.Equals(other: obj) =
@@ -69,25 +81,46 @@ module internal Scalar =
     /// The value rounded to the element type; fails where the type cannot hold it.
     let ofFloat (dtype: DType) (value: float) : Scalar =
         match dtype with
-        | DType.Float64 -> { DType = dtype; Bits = BitConverter.DoubleToInt64Bits value }
-        | DType.Float32 -> { DType = dtype; Bits = BitConverter.DoubleToInt64Bits(float (float32 value)) }
+        | DType.Float64 ->
+            { DType = dtype
+              Bits = BitConverter.DoubleToInt64Bits value }
+        | DType.Float32 ->
+            { DType = dtype
+              Bits = BitConverter.DoubleToInt64Bits(float (float32 value)) }
         | DType.Bool when value = 0.0 || value = 1.0 -> { DType = dtype; Bits = int64 value }
         | DType.Int32 when value = Math.Floor value && abs value <= 2147483648.0 && value < 2147483648.0 ->
             { DType = dtype; Bits = int64 value }
-        | DType.Int64 when value = Math.Floor value && abs value < 9.2e18 -> { DType = dtype; Bits = int64 value }
-        | _ -> raise (DTypeException $"constant: {value} is not a value of {DType.name dtype}; cast the other operand to a float type")
+        | DType.Int64 when value = Math.Floor value && abs value < 9.2e18 ->
+            { DType = dtype; Bits = int64 value }
+        | _ ->
+            raise (
+                DTypeException
+                    $"constant: {value} is not a value of {DType.name dtype}; cast the other operand to a float type"
+            )
 
     let ofInt (dtype: DType) (value: int64) : Scalar =
-        if DType.isFloat dtype then ofFloat dtype (float value)
+        if DType.isFloat dtype then
+            ofFloat dtype (float value)
         elif dtype = DType.Int32 && int64 (int32 value) <> value then
             raise (DTypeException $"constant: {value} is not a value of int32; use int64")
-        else { DType = dtype; Bits = value }
+        else
+            { DType = dtype; Bits = value }
 
     /// The same number in another element type, as a cast gives it.
     let cast (dtype: DType) (s: Scalar) : Scalar =
-        if s.DType = dtype then s
-        elif dtype = DType.Bool then { DType = dtype; Bits = (if s.AsFloat <> 0.0 then 1L else 0L) }
-        elif DType.isFloat dtype then ofFloat dtype s.AsFloat
+        if s.DType = dtype then
+            s
+        elif dtype = DType.Bool then
+            { DType = dtype
+              Bits = (if s.AsFloat <> 0.0 then 1L else 0L) }
+        elif DType.isFloat dtype then
+            ofFloat dtype s.AsFloat
         elif dtype = DType.Int32 then
-            { DType = dtype; Bits = if DType.isFloat s.DType then int64 (int32 s.AsFloat) else int64 (int32 s.Bits) }
-        else { DType = dtype; Bits = s.AsInt }
+            { DType = dtype
+              Bits =
+                if DType.isFloat s.DType then
+                    int64 (int32 s.AsFloat)
+                else
+                    int64 (int32 s.Bits) }
+        else
+            { DType = dtype; Bits = s.AsInt }

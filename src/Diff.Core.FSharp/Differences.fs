@@ -15,12 +15,14 @@ module internal Differences =
 
     [<Struct>]
     type Estimate =
-        { Value: float
-          /// How far rounding of the values can have moved it.
-          Noise: float
-          /// How far it is from its neighbours in the table, with the noise.
-          Error: float
-          Behaviour: Behaviour }
+        {
+            Value: float
+            /// How far rounding of the values can have moved it.
+            Noise: float
+            /// How far it is from its neighbours in the table, with the noise.
+            Error: float
+            Behaviour: Behaviour
+        }
 
     /// The same, where the number is counted in units of another length.
     let perUnit (unit: float) (e: Estimate) : Estimate =
@@ -37,31 +39,47 @@ module internal Differences =
     let private enough = 14
     let private idleRows = 4
 
-    let private isGood (e: Estimate) = e.Error <= 1e-6 * max (abs e.Value) (1e10 * e.Noise)
+    let private isGood (e: Estimate) =
+        e.Error <= 1e-6 * max (abs e.Value) (1e10 * e.Noise)
 
     // A kink keeps the difference of its slopes, and a jump its height, however small the step; elsewhere they fall with it.
-    let private behaviour (f: float -> float[]) (center: float[]) (sizes: float[]) (step: float) : Behaviour[] =
+    let private behaviour
+        (f: float -> float[])
+        (center: float[])
+        (sizes: float[])
+        (step: float)
+        : Behaviour[] =
         let near = step / 16.0
         let up, down, up', down' = f step, f -step, f near, f -near
-        let stays (far: float) (near: float) least = abs near > 0.5 * abs far && abs near > least
+        let stays (far: float) (near: float) least =
+            abs near > 0.5 * abs far && abs near > least
         Array.init center.Length (fun i ->
             let right, left = (up'[i] - center[i]) / near, (center[i] - down'[i]) / near
             let bend = (up[i] - center[i]) / step - (center[i] - down[i]) / step
             let rounding = 1e4 * epsilon * sizes[i]
-            if stays (up[i] - down[i]) (up'[i] - down'[i]) (1e6 * rounding) then Jump
-            elif stays bend (right - left) (rounding / near + 1e-6 * (abs left + abs right)) then Kink(left, right)
-            else Smooth)
+            if stays (up[i] - down[i]) (up'[i] - down'[i]) (1e6 * rounding) then
+                Jump
+            elif stays bend (right - left) (rounding / near + 1e-6 * (abs left + abs right)) then
+                Kink(left, right)
+            else
+                Smooth)
 
     /// The best entry of the table so far.
     [<Struct>]
     type private Candidate =
-        { Estimate: Estimate
-          /// The error as a fraction of the entry: far away from a pole everything is small, errors too.
-          Fraction: float
-          Step: float }
+        {
+            Estimate: Estimate
+            /// The error as a fraction of the entry: far away from a pole everything is small, errors too.
+            Fraction: float
+            Step: float
+        }
 
     let private nothing =
-        { Estimate = { Value = nan; Noise = nan; Error = infinity; Behaviour = NotFinite }
+        { Estimate =
+            { Value = nan
+              Noise = nan
+              Error = infinity
+              Behaviour = NotFinite }
           Fraction = infinity
           Step = infinity }
 
@@ -81,15 +99,28 @@ module internal Differences =
         row
 
     /// The better of a candidate and the entries of a row for component i.
-    let private better step (noise: float) (size: float) (above: float[][]) (row: float[][]) (i: int) (known: Candidate) =
+    let private better
+        step
+        (noise: float)
+        (size: float)
+        (above: float[][])
+        (row: float[][])
+        (i: int)
+        (known: Candidate)
+        =
         let mutable best = known
         for j in 1 .. row.Length - 1 do
             let entry = row[j][i]
-            let error = noise + max (abs (entry - row[j - 1][i])) (abs (entry - above[j - 1][i]))
+            let error =
+                noise + max (abs (entry - row[j - 1][i])) (abs (entry - above[j - 1][i]))
             let fraction = if error = 0.0 then 0.0 else error / max (abs entry) size
             if fraction < best.Fraction then
                 best <-
-                    { Estimate = { Value = entry; Noise = noise; Error = error; Behaviour = Smooth }
+                    { Estimate =
+                        { Value = entry
+                          Noise = noise
+                          Error = error
+                          Behaviour = Smooth }
                       Fraction = fraction
                       Step = step }
         best
@@ -119,12 +150,23 @@ module internal Differences =
                 let before = best
                 best <-
                     Array.init center.Length (fun i ->
-                        if bends[i] > 1e-3 * sizes[i] && bends[i] > bendsBefore[i] / 1.5 then best[i]
-                        else better step (rounding * sizes[i]) sizes[i] above row i best[i])
-                idle <- if Array.forall2 (fun a b -> a.Step = b.Step) before best then idle + 1 else 0
+                        if bends[i] > 1e-3 * sizes[i] && bends[i] > bendsBefore[i] / 1.5 then
+                            best[i]
+                        else
+                            better step (rounding * sizes[i]) sizes[i] above row i best[i])
+                idle <-
+                    if Array.forall2 (fun a b -> a.Step = b.Step) before best then
+                        idle + 1
+                    else
+                        0
                 above <- row
-                let isDone = rows > 4 && best |> Array.forall (fun b -> b.Estimate.Error <= 1e-13 * abs b.Estimate.Value)
-                let isExhausted = rows >= enough && idle >= idleRows && best |> Array.forall (fun b -> isGood b.Estimate)
+                let isDone =
+                    rows > 4
+                    && best |> Array.forall (fun b -> b.Estimate.Error <= 1e-13 * abs b.Estimate.Value)
+                let isExhausted =
+                    rows >= enough
+                    && idle >= idleRows
+                    && best |> Array.forall (fun b -> isGood b.Estimate)
                 settled <- isDone || isExhausted
             else
                 above <- [||]
@@ -132,6 +174,11 @@ module internal Differences =
         let smallest = best |> Array.fold (fun least b -> min least b.Step) infinity
         let near = Math.ScaleB((if smallest < infinity then smallest else first), -10)
         if Double.IsFinite near then
-            Array.map2 (fun b behaviour -> { b.Estimate with Behaviour = behaviour }) best (behaviour f center sizes near)
+            Array.map2
+                (fun b behaviour ->
+                    { b.Estimate with
+                        Behaviour = behaviour })
+                best
+                (behaviour f center sizes near)
         else
             best |> Array.map _.Estimate

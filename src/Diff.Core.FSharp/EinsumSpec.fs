@@ -10,11 +10,13 @@ type EinsumSpec =
     { Inputs: string[]
       Output: string }
 
-    override s.ToString() = String.Join(",", s.Inputs) + "->" + s.Output
+    override s.ToString() =
+        String.Join(",", s.Inputs) + "->" + s.Output
 
 [<RequireQualifiedAccess>]
 module internal EinsumSpec =
-    let private fail (notation: string) what = raise (ShapeException $"einsum \"{notation}\": {what}")
+    let private fail (notation: string) what =
+        raise (ShapeException $"einsum \"{notation}\": {what}")
 
     /// Exchanges the output and input `i`: the same sum of products, read with respect to input `i`.
     let swap i spec =
@@ -31,7 +33,8 @@ module internal EinsumSpec =
     let labels count : char[] = Array.init count label
 
     /// Labels for axes that no user named.
-    let freshLabels (used: HashSet<char>) = Seq.initInfinite label |> Seq.filter (fun c -> not (used.Contains c))
+    let freshLabels (used: HashSet<char>) =
+        Seq.initInfinite label |> Seq.filter (fun c -> not (used.Contains c))
 
     /// The extent of each label; fails where two operands disagree. An extent 1 does not stretch: broadcasting is a label's absence.
     let sizes notation (inputs: string[]) (shapes: Shape[]) =
@@ -42,7 +45,9 @@ module internal EinsumSpec =
                 match sizes.TryGetValue label with
                 | true, known when known <> extent ->
                     let first = inputs |> Array.findIndex (fun labels -> labels.Contains label)
-                    fail notation $"axis '{label}' is {extent} in operand {k} of shape {shapes[k]}, but {known} in operand {first} of shape {shapes[first]}"
+                    fail
+                        notation
+                        $"axis '{label}' is {extent} in operand {k} of shape {shapes[k]}, but {known} in operand {first} of shape {shapes[first]}"
                 | _ -> sizes[label] <- extent
         sizes
 
@@ -58,7 +63,9 @@ module internal EinsumSpec =
             | at -> text.Substring(0, at), Some(text.Substring(at + 2))
         let terms = left.Split ','
         if terms.Length <> shapes.Length then
-            fail notation $"the notation names {terms.Length} operands, got {shapes.Length}; commas separate them"
+            fail
+                notation
+                $"the notation names {terms.Length} operands, got {shapes.Length}; commas separate them"
         let split what (term: string) =
             let before, after =
                 match term.IndexOf("...", StringComparison.Ordinal) with
@@ -66,15 +73,20 @@ module internal EinsumSpec =
                 | at -> term.Substring(0, at), Some(term.Substring(at + 3))
             for c in before + Option.defaultValue "" after do
                 if not (Char.IsAsciiLetter c) then
-                    fail notation $"'{c}' in {what} is not a letter; write labels as letters, operands apart by ',' and one '->'"
+                    fail
+                        notation
+                        $"'{c}' in {what} is not a letter; write labels as letters, operands apart by ',' and one '->'"
             before, after
         let parts = terms |> Array.mapi (fun k term -> split $"operand {k}" term)
         let hidden = // how many axes the ellipsis of each operand stands for
             parts
             |> Array.mapi (fun k (before, after) ->
-                let named = before.Length + (after |> Option.map String.length |> Option.defaultValue 0)
+                let named =
+                    before.Length + (after |> Option.map String.length |> Option.defaultValue 0)
                 if shapes[k].Rank < named || (after.IsNone && shapes[k].Rank <> named) then
-                    fail notation $"operand {k} has {named} labels for the {shapes[k].Rank} axes of shape {shapes[k]}; give each axis a label, or let ... stand for the rest"
+                    fail
+                        notation
+                        $"operand {k} has {named} labels for the {shapes[k].Rank} axes of shape {shapes[k]}; give each axis a label, or let ... stand for the rest"
                 shapes[k].Rank - named)
         let most = if hidden.Length = 0 then 0 else Array.max hidden
         let used = HashSet<char>(text)
@@ -89,7 +101,9 @@ module internal EinsumSpec =
                 let slot = most - hidden[k] + j
                 if d <> 1 then
                     if extent[slot] <> 1 && extent[slot] <> d then
-                        fail notation $"the ellipsis axes of operand {k} of shape {shapes[k]} do not broadcast with those before: {d} against {extent[slot]}"
+                        fail
+                            notation
+                            $"the ellipsis axes of operand {k} of shape {shapes[k]} do not broadcast with those before: {d} against {extent[slot]}"
                     extent[slot] <- d)
         let inputs =
             parts
@@ -110,7 +124,14 @@ module internal EinsumSpec =
                 | before, Some after -> before + String ellipsis + after
                 | before, None -> before
             | None ->
-                let all = String.Join("", parts |> Array.map (fun (b, a) -> b + Option.defaultValue "" a))
-                let once = all |> Seq.countBy id |> Seq.filter (fun (_, n) -> n = 1) |> Seq.map fst |> Seq.sort |> Array.ofSeq
+                let all =
+                    String.Join("", parts |> Array.map (fun (b, a) -> b + Option.defaultValue "" a))
+                let once =
+                    all
+                    |> Seq.countBy id
+                    |> Seq.filter (fun (_, n) -> n = 1)
+                    |> Seq.map fst
+                    |> Seq.sort
+                    |> Array.ofSeq
                 String ellipsis + String once
         { Inputs = inputs; Output = output }

@@ -77,18 +77,25 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
 
     // ---- Leaves -------------------------------------------------------------------------------------------------
 
-    static member internal Const(value: Scalar, shape: Shape) = Expr(Op.Const value, [||], shape, value.DType)
+    static member internal Const(value: Scalar, shape: Shape) =
+        Expr(Op.Const value, [||], shape, value.DType)
     /// One number at every index of a shape.
-    static member Full(value: float, shape: Shape, dtype: DType) = Expr.Const(Scalar.ofFloat dtype value, shape)
+    static member Full(value: float, shape: Shape, dtype: DType) =
+        Expr.Const(Scalar.ofFloat dtype value, shape)
     /// Zeros of the shape and element type of another expression.
     static member internal ZerosLike(x: Expr) = Expr.Full(0.0, x.Shape, x.DType)
     static member internal OnesLike(x: Expr) = Expr.Full(1.0, x.Shape, x.DType)
     /// A scalar constant. Beside another operand it takes that operand's element type.
-    static member op_Implicit(value: float) : Expr = Expr.Full(value, Shape.Scalar, DType.Float64)
-    static member op_Implicit(value: float32) : Expr = Expr.Full(float value, Shape.Scalar, DType.Float32)
-    static member op_Implicit(value: int) : Expr = Expr.Full(float value, Shape.Scalar, DType.Int32)
-    static member op_Implicit(value: int64) : Expr = Expr.Const(Scalar.ofInt DType.Int64 value, Shape.Scalar)
-    static member op_Implicit(value: bool) : Expr = Expr.Full((if value then 1.0 else 0.0), Shape.Scalar, DType.Bool)
+    static member op_Implicit(value: float) : Expr =
+        Expr.Full(value, Shape.Scalar, DType.Float64)
+    static member op_Implicit(value: float32) : Expr =
+        Expr.Full(float value, Shape.Scalar, DType.Float32)
+    static member op_Implicit(value: int) : Expr =
+        Expr.Full(float value, Shape.Scalar, DType.Int32)
+    static member op_Implicit(value: int64) : Expr =
+        Expr.Const(Scalar.ofInt DType.Int64 value, Shape.Scalar)
+    static member op_Implicit(value: bool) : Expr =
+        Expr.Full((if value then 1.0 else 0.0), Shape.Scalar, DType.Bool)
 
     // ---- Contraction, of which broadcasting is a case -------------------------------------------------------------
 
@@ -107,15 +114,26 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                 match Shape.tryBroadcast x.Shape shape with
                 | ValueSome s when s.Equals shape -> ()
                 | _ ->
-                    raise (ShapeException $"broadcast: shape {x.Shape} does not broadcast to {shape}; aligned from the last axis, its extents must be the same or 1")
+                    raise (
+                        ShapeException
+                            $"broadcast: shape {x.Shape} does not broadcast to {shape}; aligned from the last axis, its extents must be the same or 1"
+                    )
                 // A stretched axis is summed over its one element and repeated under a new label.
                 let labels = EinsumSpec.labels (shape.Rank + x.Rank)
                 let output = labels[.. shape.Rank - 1]
                 let offset = shape.Rank - x.Rank
                 let input =
                     Array.init x.Rank (fun i ->
-                        if x.Shape[i] = shape[i + offset] then output[i + offset] else labels[shape.Rank + i])
-                Expr.Contract({ Inputs = [| String input |]; Output = String output }, [| x |], shape)
+                        if x.Shape[i] = shape[i + offset] then
+                            output[i + offset]
+                        else
+                            labels[shape.Rank + i])
+                Expr.Contract(
+                    { Inputs = [| String input |]
+                      Output = String output },
+                    [| x |],
+                    shape
+                )
 
     // ---- Windows ----------------------------------------------------------------------------------------------------
 
@@ -129,7 +147,10 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                     x
                 else
                     Expr(Op.Slice(starts, steps), [| x |], window, x.DType)
-            if shape.Equals part.Shape then part else Expr(Op.Reshape, [| part |], shape, x.DType)
+            if shape.Equals part.Shape then
+                part
+            else
+                Expr(Op.Reshape, [| part |], shape, x.DType)
 
     // ---- Scalar functions index by index ----------------------------------------------------------------------------
 
@@ -152,23 +173,42 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                 match e.Op with
                 | Op.Const _ -> e.Shape.IsScalar
                 | _ -> false
-            let fixedTypes = args |> Array.filter (fun a -> not (isLiteral a)) |> Array.map _.DType |> Array.distinct
+            let fixedTypes =
+                args
+                |> Array.filter (fun a -> not (isLiteral a))
+                |> Array.map _.DType
+                |> Array.distinct
             match fixedTypes with
             | [| one |] ->
                 args
                 |> Array.map (fun a ->
                     match a.Op with
                     | Op.Const v when a.DType <> one ->
-                        if DType.isFloat v.DType then Expr.Full(v.AsFloat, a.Shape, one)
-                        else Expr.Const(Scalar.ofInt one v.AsInt, a.Shape)
+                        if DType.isFloat v.DType then
+                            Expr.Full(v.AsFloat, a.Shape, one)
+                        else
+                            Expr.Const(Scalar.ofInt one v.AsInt, a.Shape)
                     | _ -> a)
             | [||] ->
                 // Only literals: the widest float, or the widest integer.
-                let widest = args |> Array.map _.DType |> Array.maxBy (function
-                    | DType.Float64 -> 4 | DType.Float32 -> 3 | DType.Int64 -> 2 | DType.Int32 -> 1 | _ -> 0)
-                args |> Array.map (fun a -> match a.Op with Op.Const v -> Expr.Const(Scalar.cast widest v, a.Shape) | _ -> a)
+                let widest =
+                    args
+                    |> Array.map _.DType
+                    |> Array.maxBy (function
+                        | DType.Float64 -> 4
+                        | DType.Float32 -> 3
+                        | DType.Int64 -> 2
+                        | DType.Int32 -> 1
+                        | _ -> 0)
+                args
+                |> Array.map (fun a ->
+                    match a.Op with
+                    | Op.Const v -> Expr.Const(Scalar.cast widest v, a.Shape)
+                    | _ -> a)
             | several ->
-                let first (dtype: DType) = DType.name dtype + Expr.NameOf(Array.find (fun (a: Expr) -> a.DType = dtype) args)
+                let first (dtype: DType) =
+                    DType.name dtype
+                    + Expr.NameOf(Array.find (fun (a: Expr) -> a.DType = dtype) args)
                 let names = String.Join(" and ", several |> Array.map first)
                 raise (DTypeException $"{Fn.name fn}: element types {names} do not mix; cast one of them")
 
@@ -185,20 +225,31 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
             raise (DTypeException $"{Fn.name fn}: expected {expected}, got {DType.name dtype}; cast it")
         | None -> ()
         if fn = Fn.Where && args[0].DType <> DType.Bool then
-            raise (DTypeException $"where: the condition is bool, got {DType.name args[0].DType}; compare it with something")
+            raise (
+                DTypeException
+                    $"where: the condition is bool, got {DType.name args[0].DType}; compare it with something"
+            )
         let mutable shape = args[0].Shape
         for i in 1 .. args.Length - 1 do
             match Shape.tryBroadcast shape args[i].Shape with
             | ValueSome s -> shape <- s
             | ValueNone ->
-                let shapes = String.Join(" and ", args |> Array.map (fun a -> string a.Shape + Expr.NameOf a))
+                let shapes =
+                    String.Join(" and ", args |> Array.map (fun a -> string a.Shape + Expr.NameOf a))
                 raise (
                     ShapeException
                         $"{Fn.name fn}: shapes {shapes} do not broadcast: {Shape.mismatch shape args[i].Shape}; extents must be equal or 1, so give one an axis of extent 1 where it repeats"
                 )
         let result = if Fn.isComparison fn then DType.Bool else dtype
-        Expr(Op.ofFn fn, (if args |> Array.forall (fun a -> a.Shape.Equals shape) then args
-                                 else args |> Array.map (fun a -> Expr.BroadcastTo(a, shape))), shape, result)
+        Expr(
+            Op.ofFn fn,
+            (if args |> Array.forall (fun a -> a.Shape.Equals shape) then
+                 args
+             else
+                 args |> Array.map (fun a -> Expr.BroadcastTo(a, shape))),
+            shape,
+            result
+        )
 
     static member private Map(fn, x: Expr, y: Expr) = Expr.Map(fn, [| x; y |])
     /// A number beside an operand: of that operand's element type.

@@ -15,26 +15,30 @@ module Functions =
     let variableOf (name: string) (value: NDArray) : Expr = Leaf.make name value
 
     /// A scalar float64 leaf.
-    let variable (name: string) (value: float) : Expr = Leaf.make name (NDArray.Create([| value |], Shape.Scalar))
+    let variable (name: string) (value: float) : Expr =
+        Leaf.make name (NDArray.Create([| value |], Shape.Scalar))
 
     /// A leaf over the caller's numbers, without a copy, with a shape.
     let tensor (name: string) (shape: int list) (values: 'T[]) : Expr =
         Leaf.make name (NDArray.Create(values, Shape(Array.ofList shape)))
 
     /// A leaf without a value: an input of a compiled function.
-    let input (name: string) (shape: int list) (dtype: DType) : Expr = Leaf.input name (Shape(Array.ofList shape)) dtype
+    let input (name: string) (shape: int list) (dtype: DType) : Expr =
+        Leaf.input name (Shape(Array.ofList shape)) dtype
 
     /// The numbers of an array as a constant.
     let constant (value: NDArray) : Expr = Leaf.literal value
 
     /// One number at every index of a shape.
-    let full (shape: int list) (dtype: DType) (value: float) : Expr = Expr.Full(value, Shape(Array.ofList shape), dtype)
+    let full (shape: int list) (dtype: DType) (value: float) : Expr =
+        Expr.Full(value, Shape(Array.ofList shape), dtype)
 
     let zerosLike (x: Expr) : Expr = Expr.ZerosLike x
     let onesLike (x: Expr) : Expr = Expr.OnesLike x
 
     /// 0, 1 … along an axis of a shape, the same at every other index.
-    let iota (shape: int list) (axis: int) (dtype: DType) : Expr = Leaf.iota (Shape(Array.ofList shape)) axis dtype
+    let iota (shape: int list) (axis: int) (dtype: DType) : Expr =
+        Leaf.iota (Shape(Array.ofList shape)) axis dtype
 
     // ---- Index by index -------------------------------------------------------------------------------------------
 
@@ -73,13 +77,17 @@ module Functions =
     let clip (low: float) (high: float) (x: Expr) : Expr =
         if not (low <= high) then
             invalidArg "low" $"clip: expected low <= high, got {low} and {high}"
-        where (less x low) (Expr.Full(low, Shape.Scalar, x.DType)) (where (greater x high) (Expr.Full(high, Shape.Scalar, x.DType)) x)
+        where
+            (less x low)
+            (Expr.Full(low, Shape.Scalar, x.DType))
+            (where (greater x high) (Expr.Full(high, Shape.Scalar, x.DType)) x)
 
     /// Conversion to another element type.
     let cast (dtype: DType) (x: Expr) : Expr = Elementwise.makeCast dtype x
 
     /// The value of x, treated as a constant by every derivative.
-    let stopGradient (x: Expr) : Expr = Expr(Op.StopGradient, [| x |], x.Shape, x.DType)
+    let stopGradient (x: Expr) : Expr =
+        Expr(Op.StopGradient, [| x |], x.Shape, x.DType)
 
     // ---- Contraction and reductions -------------------------------------------------------------------------------
 
@@ -87,17 +95,22 @@ module Functions =
 
     /// The sum of products in index notation: `ij,jk->ik`, `ii` (trace), `...i,...i->...`, `i,j->ij`. Labels are letters;
     /// one that is not in the output is summed; without `->` the output is the labels that occur once, in alphabetical order.
-    let einsum (notation: string) (operands: Expr list) : Expr = Einsum.make notation noExtents (Array.ofList operands)
+    let einsum (notation: string) (operands: Expr list) : Expr =
+        Einsum.make notation noExtents (Array.ofList operands)
 
     /// einsum with labels that stand only in the output; their extents are given, and the value repeats along them.
     let einsumWith (notation: string) (extents: (char * int) list) (operands: Expr list) : Expr =
         Einsum.make notation (Dictionary(dict extents)) (Array.ofList operands)
 
     /// The value repeated along new leading axes and axes of extent 1.
-    let broadcastTo (shape: int list) (x: Expr) : Expr = Expr.BroadcastTo(x, Shape(Array.ofList shape))
+    let broadcastTo (shape: int list) (x: Expr) : Expr =
+        Expr.BroadcastTo(x, Shape(Array.ofList shape))
 
     let private kept keepDims (axes: int[]) (x: Expr) (reduced: Expr) =
-        if keepDims then Reshape.make (Shape.reduce true axes x.Shape) reduced else reduced
+        if keepDims then
+            Reshape.make (Shape.reduce true axes x.Shape) reduced
+        else
+            reduced
 
     let internal reduceWith operation (f: int[] -> Expr -> Expr) keepDims (axes: int[]) (x: Expr) =
         let axes = Shape.axes operation x.Shape axes
@@ -108,7 +121,8 @@ module Functions =
         reduceWith "sum" Reduce.sum keepDims axes x
 
     let internal meanAxes keepDims (axes: int[]) (x: Expr) =
-        let count = Shape.axes "mean" x.Shape axes |> Array.fold (fun n axis -> n * x.Shape[axis]) 1
+        let count =
+            Shape.axes "mean" x.Shape axes |> Array.fold (fun n axis -> n * x.Shape[axis]) 1
         if not (DType.isFloat x.DType) then
             raise (DTypeException $"mean: expected float32 or float64, got {DType.name x.DType}; cast it")
         sumAxes keepDims axes x / float count
@@ -131,20 +145,36 @@ module Functions =
                     let n = value.Shape[axis]
                     let half = n / 2
                     let pairs = part 0 half * part half half
-                    value <- if n % 2 = 0 then pairs else Window.concat axis [| pairs; part (n - 1) 1 |]
+                    value <-
+                        if n % 2 = 0 then
+                            pairs
+                        else
+                            Window.concat axis [| pairs; part (n - 1) 1 |]
                 let rest = Shape.reduce false [| axis |] value.Shape
-                value <- if value.Shape[axis] = 0 then Expr.Full(1.0, rest, x.DType) else Reshape.make rest value
+                value <-
+                    if value.Shape[axis] = 0 then
+                        Expr.Full(1.0, rest, x.DType)
+                    else
+                        Reshape.make rest value
             value
         reduceWith "prod" product keepDims axes x
 
     /// The sum over all elements.
     let sum (x: Expr) : Expr = sumAxes false [||] x
     /// The sum over some axes.
-    let sumOver (axes: int list) (x: Expr) : Expr = if axes.IsEmpty then x else sumAxes false (Array.ofList axes) x
+    let sumOver (axes: int list) (x: Expr) : Expr =
+        if axes.IsEmpty then
+            x
+        else
+            sumAxes false (Array.ofList axes) x
     /// The mean over all elements; NaN where there are none.
     let mean (x: Expr) : Expr = meanAxes false [||] x
     /// The mean over some axes.
-    let meanOver (axes: int list) (x: Expr) : Expr = if axes.IsEmpty then x else meanAxes false (Array.ofList axes) x
+    let meanOver (axes: int list) (x: Expr) : Expr =
+        if axes.IsEmpty then
+            x
+        else
+            meanAxes false (Array.ofList axes) x
     /// The product over all elements, 1 where there are none.
     let prod (x: Expr) : Expr = prodAxes false [||] x
     /// The largest element; equal ones share the derivative. NaN if one is NaN.
@@ -172,8 +202,14 @@ module Functions =
                 let s = sumAxes true axes (exp (x - m))
                 // All terms 0: the value is −∞ + m, and no derivative passes through log 0.
                 let none = equal s 0.0
-                where none (Expr.Full(Double.NegativeInfinity, Shape.Scalar, x.DType)) (log (where none (onesLike s) s) + m)
-        if keepDims then result else Reshape.make (Shape.reduce false axes x.Shape) result
+                where
+                    none
+                    (Expr.Full(Double.NegativeInfinity, Shape.Scalar, x.DType))
+                    (log (where none (onesLike s) s) + m)
+        if keepDims then
+            result
+        else
+            Reshape.make (Shape.reduce false axes x.Shape) result
 
     /// log Σ eˣ without overflow; −∞ where there is nothing to sum.
     let logsumexp (x: Expr) : Expr = logsumexpAxes false [||] x
@@ -199,36 +235,48 @@ module Functions =
     // ---- Shape ------------------------------------------------------------------------------------------------------
 
     /// The same numbers in row-major order with another shape; one extent may be −1: what is left over.
-    let reshape (shape: int list) (x: Expr) : Expr = Reshape.make (Reshape.resolve x.Shape (Array.ofList shape)) x
+    let reshape (shape: int list) (x: Expr) : Expr =
+        Reshape.make (Reshape.resolve x.Shape (Array.ofList shape)) x
 
     let internal permuted (order: int[]) (x: Expr) =
         let order' = order |> Array.map (Shape.axis "transpose" x.Shape)
         if Array.sort order' <> Array.init x.Rank id then
-            raise (ShapeException $"transpose: expected every axis of shape {x.Shape} once, got {Shape.Text order}")
+            raise (
+                ShapeException
+                    $"transpose: expected every axis of shape {x.Shape} once, got {Shape.Text order}"
+            )
         let labels = EinsumSpec.labels x.Rank
         if order' = Array.init x.Rank id then
             x
         else
-            let spec = { Inputs = [| String labels |]; Output = String(order' |> Array.map (fun i -> labels[i])) }
+            let spec =
+                { Inputs = [| String labels |]
+                  Output = String(order' |> Array.map (fun i -> labels[i])) }
             Expr.Contract(spec, [| x |], Shape(order' |> Array.map (fun i -> x.Shape[i])))
 
     /// The axes in another order.
     let permute (order: int list) (x: Expr) : Expr = permuted (Array.ofList order) x
     /// The axes in reverse order.
-    let transpose (x: Expr) : Expr = permuted (Array.init x.Rank (fun i -> x.Rank - 1 - i)) x
+    let transpose (x: Expr) : Expr =
+        permuted (Array.init x.Rank (fun i -> x.Rank - 1 - i)) x
 
     /// A new axis of extent 1 before the axis of that number.
     let expandDims (axis: int) (x: Expr) : Expr =
         if axis < -x.Rank - 1 || axis > x.Rank then
-            raise (ShapeException $"expand_dims: axis {axis} is outside shape {x.Shape}; a new axis goes to {-x.Rank - 1} to {x.Rank}")
+            raise (
+                ShapeException
+                    $"expand_dims: axis {axis} is outside shape {x.Shape}; a new axis goes to {-x.Rank - 1} to {x.Rank}"
+            )
         let at = if axis < 0 then axis + x.Rank + 1 else axis
         Reshape.make (Shape(Array.insertAt at 1 x.Shape.Dims)) x
 
     /// Elements start, start + step … before stop along one axis, with Python's meaning of negative bounds and steps.
     let slice (axis: int) (start: int option) (stop: int option) (step: int) (x: Expr) : Expr =
         let axis = Shape.axis "slice" x.Shape axis
-        let struct (first, count) = Slicing.window x.Shape[axis] (Option.toValueOption start) (Option.toValueOption stop) step
-        let starts, steps, dims = Array.zeroCreate x.Rank, Array.create x.Rank 1, x.Shape.ToArray()
+        let struct (first, count) =
+            Slicing.window x.Shape[axis] (Option.toValueOption start) (Option.toValueOption stop) step
+        let starts, steps, dims =
+            Array.zeroCreate x.Rank, Array.create x.Rank 1, x.Shape.ToArray()
         starts[axis] <- (if count = 0 then 0 else first)
         steps[axis] <- step
         dims[axis] <- count
@@ -239,9 +287,15 @@ module Functions =
         let axis = Shape.axis "index" x.Shape axis
         let n = x.Shape[axis]
         if index < -n || index >= n then
-            raise (ArgumentOutOfRangeException("index", $"index: {index} is outside axis {axis} of shape {x.Shape}"))
+            raise (
+                ArgumentOutOfRangeException(
+                    "index",
+                    $"index: {index} is outside axis {axis} of shape {x.Shape}"
+                )
+            )
         let i = if index < 0 then index + n else index
-        slice axis (Some i) (Some(i + 1)) 1 x |> Reshape.make (Shape.reduce false [| axis |] x.Shape)
+        slice axis (Some i) (Some(i + 1)) 1 x
+        |> Reshape.make (Shape.reduce false [| axis |] x.Shape)
 
     /// Arrays one after the other along an axis.
     let concat (axis: int) (xs: Expr list) : Expr = Window.concat axis (Array.ofList xs)
@@ -253,29 +307,44 @@ module Functions =
         | first :: _ ->
             for x in xs do
                 if not (x.Shape.Equals first.Shape) then
-                    raise (ShapeException $"stack: expected arrays of one shape, got {first.Shape} and {x.Shape}")
+                    raise (
+                        ShapeException $"stack: expected arrays of one shape, got {first.Shape} and {x.Shape}"
+                    )
             concat axis (xs |> List.map (expandDims axis))
 
     /// Parts of the given extents along an axis.
     let split (axis: int) (extents: int list) (x: Expr) : Expr list =
         let i = Shape.axis "split" x.Shape axis
         if List.sum extents <> x.Shape[i] || List.exists (fun n -> n < 0) extents then
-            raise (ShapeException $"split: expected extents that add up to {x.Shape[i]}, axis {i} of shape {x.Shape}, got {Shape.Text extents}")
+            raise (
+                ShapeException
+                    $"split: expected extents that add up to {x.Shape[i]}, axis {i} of shape {x.Shape}, got {Shape.Text extents}"
+            )
         let starts = List.scan (+) 0 extents
-        List.map2 (fun start n -> slice i (Some start) (Some(start + n)) 1 x) (List.take extents.Length starts) extents
+        List.map2
+            (fun start n -> slice i (Some start) (Some(start + n)) 1 x)
+            (List.take extents.Length starts)
+            extents
 
     /// The array with (before, after) elements of one value added on each axis.
     let padWith (value: float) (widths: (int * int) list) (x: Expr) : Expr =
         if widths.Length <> x.Rank || List.exists (fun (a, b) -> a < 0 || b < 0) widths then
             let given = String.Join(", ", widths)
-            raise (ShapeException $"pad: expected {x.Rank} pairs of numbers of at least 0 for shape {x.Shape}, got {given}")
+            raise (
+                ShapeException
+                    $"pad: expected {x.Rank} pairs of numbers of at least 0 for shape {x.Shape}, got {given}"
+            )
         let starts = widths |> List.map fst |> Array.ofList
         let dims = List.map2 (fun n (a, b) -> a + n + b) (List.ofArray x.Shape.Dims) widths
-        let embed (e: Expr) = Window.embed starts (Array.create x.Rank 1) (Shape(Array.ofList dims)) e
+        let embed (e: Expr) =
+            Window.embed starts (Array.create x.Rank 1) (Shape(Array.ofList dims)) e
         if value = 0.0 || x.Shape.Dims = Array.ofList dims then
             embed x
         else
-            where (embed (Expr.Full(1.0, x.Shape, DType.Bool))) (embed x) (Expr.Full(value, Shape.Scalar, x.DType))
+            where
+                (embed (Expr.Full(1.0, x.Shape, DType.Bool)))
+                (embed x)
+                (Expr.Full(value, Shape.Scalar, x.DType))
 
     /// The array with zeros added on each axis.
     let pad (widths: (int * int) list) (x: Expr) : Expr = padWith 0.0 widths x
@@ -292,33 +361,54 @@ module Functions =
     // Whether each class is the one that an index names: a new last axis of extent `classes`.
     let private isClass operation (classes: int) (indices: Expr) =
         if not (DType.isInteger indices.DType) then
-            raise (DTypeException $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them")
+            raise (
+                DTypeException
+                    $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them"
+            )
         let shape = Shape(Array.append indices.Shape.Dims [| classes |])
         equal (expandDims -1 indices) (Leaf.iota shape indices.Rank indices.DType)
 
     /// 1 at the index, 0 elsewhere, along a new last axis; an index outside 0 … classes − 1 gives only zeros.
-    let oneHot (classes: int) (dtype: DType) (indices: Expr) : Expr = cast dtype (isClass "one_hot" classes indices)
+    let oneHot (classes: int) (dtype: DType) (indices: Expr) : Expr =
+        cast dtype (isClass "one_hot" classes indices)
 
     // ---- Losses and densities -----------------------------------------------------------------------------------------
 
     /// −log softmax(logits) at the class of each row: logits [..., classes], classes [...] of integers; one loss a row.
     /// A class outside 0 … classes − 1 has loss NaN.
     let crossEntropyOfClasses (logits: Expr) (classes: Expr) : Expr =
-        if logits.Rank <> classes.Rank + 1 || logits.Shape.Dims[.. classes.Rank - 1] <> classes.Shape.Dims then
-            raise (ShapeException $"cross_entropy: logits of shape {logits.Shape} need class indices of shape {Shape(logits.Shape.Dims[.. logits.Rank - 2])}, got {classes.Shape}")
+        if
+            logits.Rank <> classes.Rank + 1
+            || logits.Shape.Dims[.. classes.Rank - 1] <> classes.Shape.Dims
+        then
+            raise (
+                ShapeException
+                    $"cross_entropy: logits of shape {logits.Shape} need class indices of shape {Shape(logits.Shape.Dims[.. logits.Rank - 2])}, got {classes.Shape}"
+            )
         let n = logits.Shape[logits.Rank - 1]
-        let chosen = where (isClass "cross_entropy" n classes) (logSoftmax -1 logits) (Expr.Full(0.0, Shape.Scalar, logits.DType))
-        let valid = logicalAnd (greaterEqual classes (Expr.op_Implicit 0)) (less classes (Expr.op_Implicit n))
+        let chosen =
+            where
+                (isClass "cross_entropy" n classes)
+                (logSoftmax -1 logits)
+                (Expr.Full(0.0, Shape.Scalar, logits.DType))
+        let valid =
+            logicalAnd (greaterEqual classes (Expr.op_Implicit 0)) (less classes (Expr.op_Implicit n))
         where valid (-(sumAxes false [| -1 |] chosen)) (Expr.Full(Double.NaN, Shape.Scalar, logits.DType))
 
     /// −Σ p·log softmax(logits) over the last axis, for target distributions p of the logits' shape; one loss a row. 0·log 0 is 0.
     let crossEntropyOfDistributions (logits: Expr) (targets: Expr) : Expr =
         if not (logits.Shape.Equals targets.Shape) then
-            raise (ShapeException $"cross_entropy: logits of shape {logits.Shape} need target distributions of the same shape, got {targets.Shape}")
+            raise (
+                ShapeException
+                    $"cross_entropy: logits of shape {logits.Shape} need target distributions of the same shape, got {targets.Shape}"
+            )
         let logs = logSoftmax -1 logits
         // −∞ · 0 is no number, but its term is 0; the derivative with respect to the target there is kept finite too.
         let impossible = logicalAnd (equal targets 0.0) (equal logs Double.NegativeInfinity)
-        -(sumAxes false [| -1 |] (targets * where impossible (Expr.Full(0.0, Shape.Scalar, logits.DType)) logs))
+        -(sumAxes
+            false
+            [| -1 |]
+            (targets * where impossible (Expr.Full(0.0, Shape.Scalar, logits.DType)) logs))
 
     /// −(t·log σ(x) + (1 − t)·log(1 − σ(x))) = softplus(x) − t·x, index by index, without overflow.
     let sigmoidCrossEntropy (logits: Expr) (targets: Expr) : Expr = softplus logits - targets * logits
@@ -350,28 +440,34 @@ module Functions =
 
     /// The derivative of the sum of y with respect to each of xs, as graphs. xs may be any nodes. Zeros where y does not depend on one.
     let grads (y: Expr) (xs: Expr list) : Expr list =
-        simplified (fun () -> Gradient.grad Unconnected.Zeros y (Array.ofList xs)) |> List.ofArray
+        simplified (fun () -> Gradient.grad Unconnected.Zeros y (Array.ofList xs))
+        |> List.ofArray
 
     /// The derivative of the sum of y with respect to x, as a graph.
     let grad (y: Expr) (x: Expr) : Expr = grads y [ x ] |> List.head
 
     /// The cotangent g of y pulled back to each of xs, as graphs.
     let vjp (y: Expr) (g: Expr) (xs: Expr list) : Expr list =
-        simplified (fun () -> Gradient.vjp Unconnected.Zeros y g (Array.ofList xs)) |> List.ofArray
+        simplified (fun () -> Gradient.vjp Unconnected.Zeros y g (Array.ofList xs))
+        |> List.ofArray
 
     /// The derivative of y along tangents of xs, as a graph.
     let jvp (y: Expr) (xs: Expr list) (tangents: Expr list) : Expr =
-        simplified (fun () -> [| Gradient.jvp y (Array.ofList xs) (Array.ofList tangents) |]) |> Array.head
+        simplified (fun () -> [| Gradient.jvp y (Array.ofList xs) (Array.ofList tangents) |])
+        |> Array.head
 
     /// The second derivative of a scalar y applied to directions, as graphs.
     let hvp (y: Expr) (xs: Expr list) (directions: Expr list) : Expr list =
-        simplified (fun () -> Gradient.hvp y (Array.ofList xs) (Array.ofList directions)) |> List.ofArray
+        simplified (fun () -> Gradient.hvp y (Array.ofList xs) (Array.ofList directions))
+        |> List.ofArray
 
     /// ∂y/∂x with the axes of y before those of x, as a graph.
-    let jacobian (y: Expr) (x: Expr) : Expr = simplified (fun () -> [| Gradient.jacobian y x |]) |> Array.head
+    let jacobian (y: Expr) (x: Expr) : Expr =
+        simplified (fun () -> [| Gradient.jacobian y x |]) |> Array.head
 
     /// The second derivatives of a scalar y with the axes of x twice, as a graph.
-    let hessian (y: Expr) (x: Expr) : Expr = simplified (fun () -> [| Gradient.hessian y x |]) |> Array.head
+    let hessian (y: Expr) (x: Expr) : Expr =
+        simplified (fun () -> [| Gradient.hessian y x |]) |> Array.head
 
     /// The derivative n times over: of y, then of that …
     let nthDerivative (order: int) (y: Expr) (x: Expr) : Expr =
@@ -407,7 +503,10 @@ module Functions =
                 name,
                 (fun xs -> shape (List.ofArray xs), xs[0].DType),
                 (fun xs -> forward (List.ofArray xs)),
-                fun xs y g -> backward (List.ofArray xs) y g |> Array.ofList |> Array.map (fun e -> e: Expr | null)
+                fun xs y g ->
+                    backward (List.ofArray xs) y g
+                    |> Array.ofList
+                    |> Array.map (fun e -> e: Expr | null)
             )
         fun xs -> Custom.apply op (Array.ofList xs)
 
@@ -425,7 +524,9 @@ module Functions =
     let internal variableIn operation (x: Expr) : Variable =
         match x.Op with
         | Op.Variable v -> v
-        | op -> invalidOp $"{operation}: only a variable holds a value of its own, not the result of {Formula.opText op}"
+        | op ->
+            invalidOp
+                $"{operation}: only a variable holds a value of its own, not the result of {Formula.opText op}"
 
     /// The name of a variable, nothing for other nodes.
     let internal nameOf (x: Expr) =

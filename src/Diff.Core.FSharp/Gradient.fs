@@ -36,7 +36,8 @@ module internal Gradient =
                 match scopes.TryGetValue scope with
                 | true, known -> known
                 | _ ->
-                    let made = scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) top
+                    let made =
+                        scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) top
                     scopes[scope] <- made
                     made
 
@@ -47,7 +48,8 @@ module internal Gradient =
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
-        let each (f: int -> Expr) : (Expr | null)[] = Array.init needed.Length (fun i -> if needed[i] then f i else null)
+        let each (f: int -> Expr) : (Expr | null)[] =
+            Array.init needed.Length (fun i -> if needed[i] then f i else null)
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> Array.create needed.Length null
         | Pointwise partial -> each (fun i -> partial i y.Args y * g)
@@ -56,7 +58,10 @@ module internal Gradient =
         | General vjp -> vjp needed y.Args y g
         | Recompute expansion ->
             let inputs, copy = expansion y.Args g
-            let wanted = [| for i in 0 .. needed.Length - 1 do if needed[i] then inputs[i] |]
+            let wanted =
+                [| for i in 0 .. needed.Length - 1 do
+                       if needed[i] then
+                           inputs[i] |]
             let found = Queue<Expr | null>(accumulate copy g wanted)
             Array.init needed.Length (fun i -> if needed[i] then found.Dequeue() else null)
 
@@ -87,7 +92,9 @@ module internal Gradient =
                         for i in 0 .. parts.Length - 1 do
                             match parts[i] with
                             | null -> ()
-                            | part -> if needed[i] then add node.Args[i] part
+                            | part ->
+                                if needed[i] then
+                                    add node.Args[i] part
                 | _ -> ()
         finally
             Scope.Set outer
@@ -98,7 +105,8 @@ module internal Gradient =
             (fun (x: Expr) (part: Expr | null) ->
                 match part with
                 | null when unconnected = Unconnected.Error ->
-                    invalidOp $"{operation}: the value ({describe y}) does not depend on {describe x}, or only through operations without a derivative; differentiate with respect to something it uses, or ask for zeros"
+                    invalidOp
+                        $"{operation}: the value ({describe y}) does not depend on {describe x}, or only through operations without a derivative; differentiate with respect to something it uses, or ask for zeros"
                 | null -> Expr.ZerosLike x
                 | g -> g)
             xs
@@ -109,7 +117,10 @@ module internal Gradient =
         differentiable "vjp" y
         Array.iter (differentiable "vjp") xs
         if not (g.Shape.Equals y.Shape) || g.DType <> y.DType then
-            raise (ShapeException $"vjp: the cotangent has shape {g.Shape}, {DType.name g.DType}, but the value shape {y.Shape}, {DType.name y.DType}; the two must be alike")
+            raise (
+                ShapeException
+                    $"vjp: the cotangent has shape {g.Shape}, {DType.name g.DType}, but the value shape {y.Shape}, {DType.name y.DType}; the two must be alike"
+            )
         accumulate y g xs |> connect "vjp" unconnected y xs
 
     /// The gradient of the sum of y with respect to each of `xs`: vjp with a cotangent of ones.
@@ -120,13 +131,20 @@ module internal Gradient =
 
     /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
     let private withoutHole (hole: Expr) (value: Expr) (root: Expr) : Expr =
-        let replace original (node: Expr) = if obj.ReferenceEquals(original, hole) then value else node
-        Graph.rebuild replace (Graph.since (hole.Id - 1L) [ root ]) [| root |] |> Array.head
+        let replace original (node: Expr) =
+            if obj.ReferenceEquals(original, hole) then value else node
+        Graph.rebuild replace (Graph.since (hole.Id - 1L) [ root ]) [| root |]
+        |> Array.head
 
     /// The tangent of one node from those of its arguments (null: no tangent).
     let rec private pushforward (y: Expr) (tangents: (Expr | null)[]) : Expr | null =
-        let sum (parts: Expr seq) : Expr | null = if Seq.isEmpty parts then null else Seq.reduce (+) parts
-        let present = [| for i in 0 .. tangents.Length - 1 do match tangents[i] with null -> () | v -> yield i, v |]
+        let sum (parts: Expr seq) : Expr | null =
+            if Seq.isEmpty parts then null else Seq.reduce (+) parts
+        let present =
+            [| for i in 0 .. tangents.Length - 1 do
+                   match tangents[i] with
+                   | null -> ()
+                   | v -> yield i, v |]
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> null
         | Pointwise partial -> present |> Seq.map (fun (i, v) -> partial i y.Args y * v) |> sum
@@ -171,10 +189,12 @@ module internal Gradient =
         let tangent = NodeMap<Expr | null>()
         Array.iter2 (fun (x: Expr) v -> tangent[x] <- v) xs vs
         for node in youngerThan xs y do
-            let isReached () = node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
+            let isReached () =
+                node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
             if DType.isFloat node.DType && isNull tangent[node] && isReached () then
                 tangent[node] <-
-                    Graph.within node.Scope (fun () -> pushforward node (Array.map (fun a -> tangent[a]) node.Args))
+                    Graph.within node.Scope (fun () ->
+                        pushforward node (Array.map (fun a -> tangent[a]) node.Args))
         tangent[y]
 
     /// The derivative of y along tangents `vs` of `xs`: the Jacobian applied to a direction.
@@ -185,7 +205,10 @@ module internal Gradient =
         for x, v in Array.zip xs vs do
             differentiable "jvp" x
             if not (v.Shape.Equals x.Shape) || v.DType <> x.DType then
-                raise (ShapeException $"jvp: the tangent of {describe x} has shape {v.Shape}, {DType.name v.DType}, but the argument shape {x.Shape}, {DType.name x.DType}; the two must be alike")
+                raise (
+                    ShapeException
+                        $"jvp: the tangent of {describe x} has shape {v.Shape}, {DType.name v.DType}, but the argument shape {x.Shape}, {DType.name x.DType}; the two must be alike"
+                )
         match push y xs vs with
         | null -> Expr.ZerosLike y
         | v -> v
@@ -217,7 +240,9 @@ module internal Gradient =
             | null -> Expr.Full(0.0, shape, x.DType)
             | row ->
                 let unit i =
-                    let flat = Expr.Full(1.0, Shape [| 1 |], y.DType) |> Window.embed [| i |] [| 1 |] (Shape [| n |])
+                    let flat =
+                        Expr.Full(1.0, Shape [| 1 |], y.DType)
+                        |> Window.embed [| i |] [| 1 |] (Shape [| n |])
                     let seed = Reshape.make y.Shape flat
                     let value = Graph.substitute [ g, seed ] [| row |] |> Array.head
                     Reshape.make (Shape(Array.append [| 1 |] x.Shape.Dims)) value

@@ -71,7 +71,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     /// The same memory with another shape of as many elements.
     member _.Reshape(target: Shape) : NDArray =
         if target.Length <> shape.Length then
-            raise (ShapeException $"NDArray: shape {shape} has {shape.Length} elements, shape {target} has {target.Length}")
+            raise (
+                ShapeException
+                    $"NDArray: shape {shape} has {shape.Length} elements, shape {target} has {target.Length}"
+            )
         NDArray(target, dtype, memory)
     /// Copies the elements into an array of the same shape and element type.
     member this.CopyTo(target: NDArray) : unit =
@@ -95,7 +98,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     /// An array over the caller's memory, without a copy.
     static member Create<'T when 'T: unmanaged>(memory: Memory<'T>, shape: Shape) : NDArray =
         if memory.Length <> shape.Length then
-            raise (ShapeException $"NDArray: shape {shape} has {shape.Length} elements, the memory has {memory.Length}")
+            raise (
+                ShapeException
+                    $"NDArray: shape {shape} has {shape.Length} elements, the memory has {memory.Length}"
+            )
         NDArray.Over(shape, memory)
     /// An array over the caller's array, without a copy.
     static member Create<'T when 'T: unmanaged>(values: 'T[], shape: Shape) : NDArray =
@@ -103,7 +109,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     /// An array over the caller's rectangular array ('T[,], 'T[,,] …), without a copy; its shape is the array's.
     static member OfArray<'T when 'T: unmanaged>(values: Array) : NDArray =
         if values.GetType().GetElementType() <> typeof<'T> then
-            raise (DTypeException $"NDArray: the array's elements are {values.GetType().GetElementType()}, asked for {typeof<'T>}")
+            raise (
+                DTypeException
+                    $"NDArray: the array's elements are {values.GetType().GetElementType()}, asked for {typeof<'T>}"
+            )
         let shape = Shape(Array.init values.Rank values.GetLength)
         match box values with
         | :? ('T[]) as vector -> NDArray.Over(shape, Memory<'T> vector)
@@ -142,8 +151,9 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     /// The elements as a Tensor: without a copy when the memory is an array or a tensor.
     /// The platform's tensors have at least one axis, so a scalar becomes a tensor of shape [1].
     member this.ToTensor<'T when 'T: unmanaged>() : Tensor<'T> =
-        let lengths = (if shape.Rank = 0 then [| 1 |] else shape.Dims) |> Array.map nativeint
-        let memory = Memory<'T>.op_Implicit (this.Memory<'T>()) : ReadOnlyMemory<'T>
+        let lengths =
+            (if shape.Rank = 0 then [| 1 |] else shape.Dims) |> Array.map nativeint
+        let memory = Memory<'T>.op_Implicit(this.Memory<'T>()): ReadOnlyMemory<'T>
         let mutable segment = ArraySegment<'T>()
         let mutable manager: TensorMemory<'T> | null = null
         if MemoryMarshal.TryGetArray(memory, &segment) && this.Length > 0 then
@@ -164,9 +174,12 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     member this.ToArray<'T when 'T: unmanaged>() : 'T[] = this.Span<'T>().ToArray()
 
     // Conversions without a copy, for callers who hand over arrays as they are.
-    static member op_Implicit(value: float) : NDArray = NDArray.Create([| value |], Shape.Scalar)
-    static member op_Implicit(value: float32) : NDArray = NDArray.Create([| value |], Shape.Scalar)
-    static member op_Implicit(value: int) : NDArray = NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(value: float) : NDArray =
+        NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(value: float32) : NDArray =
+        NDArray.Create([| value |], Shape.Scalar)
+    static member op_Implicit(value: int) : NDArray =
+        NDArray.Create([| value |], Shape.Scalar)
     static member op_Implicit(values: float[]) : NDArray = NDArray.OfArray<float> values
     static member op_Implicit(values: float32[]) : NDArray = NDArray.OfArray<float32> values
     static member op_Implicit(values: int[]) : NDArray = NDArray.OfArray<int> values

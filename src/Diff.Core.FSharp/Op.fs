@@ -45,17 +45,21 @@ type internal Fn =
 /// What must be known of a scalar function where nodes are made. The default is right for a new function of floats.
 [<RequireQualifiedAccess>]
 module internal Fn =
-    let private tag = FSharpValue.PreComputeUnionTagReader(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
+    let private tag =
+        FSharpValue.PreComputeUnionTagReader(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
 
-    let private cases = FSharpType.GetUnionCases(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
+    let private cases =
+        FSharpType.GetUnionCases(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
 
     /// Every scalar function.
     let all: Fn[] =
-        let make case = FSharpValue.MakeUnion(case, [||], BindingFlags.NonPublic ||| BindingFlags.Public)
+        let make case =
+            FSharpValue.MakeUnion(case, [||], BindingFlags.NonPublic ||| BindingFlags.Public)
         cases |> Array.map (make >> nonNull >> unbox)
 
     let private names =
-        let snake (name: string) = Regex.Replace(name, "(?<!^)([A-Z])", "_$1").ToLowerInvariant()
+        let snake (name: string) =
+            Regex.Replace(name, "(?<!^)([A-Z])", "_$1").ToLowerInvariant()
         Array.map (fun (c: UnionCaseInfo) -> snake c.Name) cases
 
     /// The name in messages and listings: the word of the vocabulary in small letters.
@@ -93,7 +97,11 @@ module internal Fn =
         | Fn.LessEqual
         | Fn.Greater
         | Fn.GreaterEqual -> if dtype <> DType.Bool then None else Some "numbers"
-        | _ -> if DType.isFloat dtype then None else Some "float32 or float64"
+        | _ ->
+            if DType.isFloat dtype then
+                None
+            else
+                Some "float32 or float64"
 
 /// Which extreme a reduction looks for.
 [<RequireQualifiedAccess>]
@@ -122,17 +130,29 @@ module internal Variable =
     let valueOf (v: Variable) : NDArray =
         match v.Value with
         | null ->
-            let name = if v.Name = "" then "an input" else $"the input \"{v.Name}\""
-            invalidOp $"evaluate: {name} of shape {v.Shape}, {DType.name v.DType}, has no value; assign one, or pass it to a compiled function"
+            let name =
+                if v.Name = "" then
+                    "an input"
+                else
+                    $"the input \"{v.Name}\""
+            invalidOp
+                $"evaluate: {name} of shape {v.Shape}, {DType.name v.DType}, has no value; assign one, or pass it to a compiled function"
         | value -> value
 
     /// Checks that a value fits a variable.
     let check operation (v: Variable) (value: NDArray) =
-        let name () = if v.Name = "" then "the variable" else $"\"{v.Name}\""
+        let name () =
+            if v.Name = "" then "the variable" else $"\"{v.Name}\""
         if not (value.Shape.Equals v.Shape) then
-            raise (ShapeException $"{operation}: {name ()} has shape {v.Shape}, got a value of shape {value.Shape}; reshape the value, or make a new variable")
+            raise (
+                ShapeException
+                    $"{operation}: {name ()} has shape {v.Shape}, got a value of shape {value.Shape}; reshape the value, or make a new variable"
+            )
         if value.DType <> v.DType then
-            raise (DTypeException $"{operation}: {name ()} is {DType.name v.DType}, got a value of {DType.name value.DType}; convert the value, or make a new variable")
+            raise (
+                DTypeException
+                    $"{operation}: {name ()} is {DType.name v.DType}, got a value of {DType.name value.DType}; convert the value, or make a new variable"
+            )
 
 /// What a caller-supplied operation or a sub-graph is to the vocabulary: a name. Expr.fs and Ops/Custom.fs say the rest.
 [<AbstractClass>]

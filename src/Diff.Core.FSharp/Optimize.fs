@@ -17,10 +17,14 @@ type GradientTransformation
 /// which counts from 0 and is a float64 scalar, to a scalar.
 [<RequireQualifiedAccess; ComponentModel.EditorBrowsable(ComponentModel.EditorBrowsableState.Never)>]
 module Optimize =
-    let private make (initialise: Expr[] -> Expr[]) (update: Expr[] -> Expr[] -> Expr[] -> struct (Expr[] * Expr[])) =
+    let private make
+        (initialise: Expr[] -> Expr[])
+        (update: Expr[] -> Expr[] -> Expr[] -> struct (Expr[] * Expr[]))
+        =
         GradientTransformation(initialise, Func<_, _, _, _> update)
 
-    let private stateless (f: Expr[] -> Expr[] -> Expr[]) = make (fun _ -> [||]) (fun g _ p -> struct (f g p, [||]))
+    let private stateless (f: Expr[] -> Expr[] -> Expr[]) =
+        make (fun _ -> [||]) (fun g _ p -> struct (f g p, [||]))
 
     let private zeros (parameters: Expr[]) = parameters |> Array.map Expr.ZerosLike
 
@@ -28,7 +32,8 @@ module Optimize =
     let private each (f: Expr -> Expr -> struct (Expr * Expr)) =
         make zeros (fun gradients state _ ->
             let pairs = Array.map2 f gradients state
-            struct (pairs |> Array.map (fun (struct (u, _)) -> u), pairs |> Array.map (fun (struct (_, s)) -> s)))
+            struct (pairs |> Array.map (fun (struct (u, _)) -> u),
+                    pairs |> Array.map (fun (struct (_, s)) -> s)))
 
     /// One transformation after the other.
     let chain (transformations: GradientTransformation seq) : GradientTransformation =
@@ -46,27 +51,31 @@ module Optimize =
                 struct (updates, next))
 
     /// Multiplies by a number.
-    let scale (factor: float) = stateless (fun g _ -> g |> Array.map (fun g -> g * factor))
+    let scale (factor: float) =
+        stateless (fun g _ -> g |> Array.map (fun g -> g * factor))
 
     /// Multiplies by a schedule of the step number.
     let scaleBySchedule (schedule: Expr -> Expr) : GradientTransformation =
-        make
-            (fun _ -> [| Expr.op_Implicit 0.0 |])
-            (fun gradients state _ ->
-                let factor = schedule state[0]
-                struct (gradients |> Array.map (fun g -> g * cast g.DType factor), [| state[0] + 1.0 |]))
+        make (fun _ -> [| Expr.op_Implicit 0.0 |]) (fun gradients state _ ->
+            let factor = schedule state[0]
+            struct (gradients |> Array.map (fun g -> g * cast g.DType factor), [| state[0] + 1.0 |]))
 
     /// Adds c·parameter: the gradient of c/2·‖parameter‖².
     let addDecayedWeights (c: float) =
         stateless (Array.map2 (fun g p -> g + p * c))
 
     /// Cuts every element to [−limit, limit].
-    let clip (limit: float) = stateless (fun g _ -> g |> Array.map (Functions.clip -limit limit))
+    let clip (limit: float) =
+        stateless (fun g _ -> g |> Array.map (Functions.clip -limit limit))
 
     /// √Σg² over all gradients, in float64 where they differ in type.
     let globalNorm (gradients: Expr seq) : Expr =
-        let squares = gradients |> Seq.map (fun g -> cast DType.Float64 (sum (g * g))) |> Array.ofSeq
-        if squares.Length = 0 then Expr.op_Implicit 0.0 else sqrt (Array.reduce (+) squares)
+        let squares =
+            gradients |> Seq.map (fun g -> cast DType.Float64 (sum (g * g))) |> Array.ofSeq
+        if squares.Length = 0 then
+            Expr.op_Implicit 0.0
+        else
+            sqrt (Array.reduce (+) squares)
 
     /// Scales all gradients so that their global norm is at most the limit (Pascanu et al. 2013).
     let clipByGlobalNorm (limit: float) =
@@ -99,22 +108,31 @@ module Optimize =
     /// (Kingma and Ba 2015, algorithm 1).
     let scaleByAdam (beta1: float) (beta2: float) (epsilon: float) : GradientTransformation =
         make
-            (fun parameters -> Array.concat [ zeros parameters; zeros parameters; [| Expr.op_Implicit 0.0 |] ])
+            (fun parameters ->
+                Array.concat [ zeros parameters; zeros parameters; [| Expr.op_Implicit 0.0 |] ])
             (fun gradients state _ ->
                 let n = gradients.Length
                 let t = state[2 * n] + 1.0
-                let correction beta (g: Expr) = cast g.DType (1.0 - Expr.Pow((beta: float), t))
-                let m = Array.map2 (fun g (m: Expr) -> beta1 * m + (1.0 - beta1) * g) gradients state[.. n - 1]
-                let v = Array.map2 (fun (g: Expr) (v: Expr) -> beta2 * v + (1.0 - beta2) * (g * g)) gradients state[n .. 2 * n - 1]
+                let correction beta (g: Expr) =
+                    cast g.DType (1.0 - Expr.Pow((beta: float), t))
+                let m =
+                    Array.map2 (fun g (m: Expr) -> beta1 * m + (1.0 - beta1) * g) gradients state[.. n - 1]
+                let v =
+                    Array.map2
+                        (fun (g: Expr) (v: Expr) -> beta2 * v + (1.0 - beta2) * (g * g))
+                        gradients
+                        state[n .. 2 * n - 1]
                 let updates =
                     Array.map3
-                        (fun g (m: Expr) (v: Expr) -> m / correction beta1 g / (sqrt (v / correction beta2 g) + epsilon))
+                        (fun g (m: Expr) (v: Expr) ->
+                            m / correction beta1 g / (sqrt (v / correction beta2 g) + epsilon))
                         gradients
                         m
                         v
                 struct (updates, Array.concat [ m; v; [| t |] ]))
 
-    let private descend (learningRate: Expr -> Expr) = scaleBySchedule (fun step -> -(learningRate step))
+    let private descend (learningRate: Expr -> Expr) =
+        scaleBySchedule (fun step -> -(learningRate step))
 
     // ---- Schedules ------------------------------------------------------------------------------------------------
 
@@ -131,7 +149,10 @@ module Optimize =
 
     /// From a rate to 0 along half a cosine over a number of steps, 0 after (Loshchilov and Hutter 2017).
     let cosineDecay (rate: float) (steps: float) : Expr -> Expr =
-        fun step -> rate * 0.5 * (1.0 + cos (Math.PI * minimum (step / steps) (Expr.op_Implicit 1.0)))
+        fun step ->
+            rate
+            * 0.5
+            * (1.0 + cos (Math.PI * minimum (step / steps) (Expr.op_Implicit 1.0)))
 
     /// One schedule for a number of steps, then another, whose steps count from there.
     let join (first: Expr -> Expr) (steps: float) (next: Expr -> Expr) : Expr -> Expr =
@@ -141,27 +162,38 @@ module Optimize =
 
     /// −rate·g.
     let sgdBy learningRate = descend learningRate
-    let momentumBy learningRate momentum = chain [ trace momentum false; descend learningRate ]
-    let nesterovBy learningRate momentum = chain [ trace momentum true; descend learningRate ]
-    let adagradBy learningRate epsilon = chain [ scaleByAdaGrad epsilon; descend learningRate ]
-    let rmspropBy learningRate decay epsilon = chain [ scaleByRmsProp decay epsilon; descend learningRate ]
-    let adamBy learningRate beta1 beta2 epsilon = chain [ scaleByAdam beta1 beta2 epsilon; descend learningRate ]
+    let momentumBy learningRate momentum =
+        chain [ trace momentum false; descend learningRate ]
+    let nesterovBy learningRate momentum =
+        chain [ trace momentum true; descend learningRate ]
+    let adagradBy learningRate epsilon =
+        chain [ scaleByAdaGrad epsilon; descend learningRate ]
+    let rmspropBy learningRate decay epsilon =
+        chain [ scaleByRmsProp decay epsilon; descend learningRate ]
+    let adamBy learningRate beta1 beta2 epsilon =
+        chain [ scaleByAdam beta1 beta2 epsilon; descend learningRate ]
     /// Adam with weight decay beside the gradient, not in it (Loshchilov and Hutter 2019).
     let adamwBy learningRate beta1 beta2 epsilon decay =
-        chain [ scaleByAdam beta1 beta2 epsilon; addDecayedWeights decay; descend learningRate ]
+        chain
+            [ scaleByAdam beta1 beta2 epsilon
+              addDecayedWeights decay
+              descend learningRate ]
 
     let sgd (rate: float) = sgdBy (constantRate rate)
     let momentum (rate: float) (momentum: float) = momentumBy (constantRate rate) momentum
     let nesterov (rate: float) (momentum: float) = nesterovBy (constantRate rate) momentum
     let adagrad (rate: float) = adagradBy (constantRate rate) 1e-8
     let rmsprop (rate: float) = rmspropBy (constantRate rate) 0.9 1e-8
-    let adam (rate: float) = adamBy (constantRate rate) 0.9 0.999 1e-8
-    let adamw (rate: float) (decay: float) = adamwBy (constantRate rate) 0.9 0.999 1e-8 decay
+    let adam (rate: float) =
+        adamBy (constantRate rate) 0.9 0.999 1e-8
+    let adamw (rate: float) (decay: float) =
+        adamwBy (constantRate rate) 0.9 0.999 1e-8 decay
 
 /// Parameters with the state of their optimiser: gradients in, new values out.
 [<Sealed>]
 type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr[]) =
-    let variables = parameters |> Array.map (fun p -> Functions.variableIn "optimiser" p)
+    let variables =
+        parameters |> Array.map (fun p -> Functions.variableIn "optimiser" p)
     let state =
         optimizer.Initialise parameters
         |> Array.mapi (fun i initial -> Leaf.make $"state{i}" (Evaluate.one initial))
@@ -174,8 +206,10 @@ type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr
     /// What each variable becomes, given the gradients' graphs.
     member _.Updates(gradients: Expr[]) : (Variable * Expr)[] =
         let struct (updates, next) = optimizer.Update(gradients, state, parameters)
-        let stepped = Array.map3 (fun v (p: Expr) (u: Expr) -> v, p + u) variables parameters updates
-        let kept = Array.map2 (fun (s: Expr) (n: Expr) -> Functions.variableIn "optimiser" s, n) state next
+        let stepped =
+            Array.map3 (fun v (p: Expr) (u: Expr) -> v, p + u) variables parameters updates
+        let kept =
+            Array.map2 (fun (s: Expr) (n: Expr) -> Functions.variableIn "optimiser" s, n) state next
         Array.append stepped kept
 
 /// One step of training as one plan: the loss, its gradients, the update of the parameters and of the optimiser's state.
@@ -186,14 +220,19 @@ type TrainingPlan(parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: Gradi
     let trace (inputs: Expr[]) =
         let y = loss.Invoke inputs
         if y.Shape.Length <> 1 then
-            raise (ShapeException $"training: expected a scalar loss, got shape {y.Shape}; take its sum or mean")
+            raise (
+                ShapeException $"training: expected a scalar loss, got shape {y.Shape}; take its sum or mean"
+            )
         // A parameter without a gradient would silently never learn.
         let gradients = Gradient.grad Unconnected.Error y parameters
         use _ = Scope.Enter "optimizer"
         struct (y, state.Updates gradients)
 
     let cache =
-        SignatureCache<UpdatePlan>(16, fun inputs -> let struct (y, updates) = trace inputs in UpdatePlan(inputs, [| y |], updates))
+        SignatureCache<UpdatePlan>(
+            16,
+            fun inputs -> let struct (y, updates) = trace inputs in UpdatePlan(inputs, [| y |], updates)
+        )
 
     /// Runs one step on a batch and gives the loss before the update.
     member _.Run([<ParamArray>] batch: NDArray[]) : float =

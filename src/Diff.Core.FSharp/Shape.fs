@@ -46,7 +46,8 @@ type Shape private (dims: int[], length: int) =
             h.Add d
         h.ToHashCode()
     member _.Equals(other: Shape) =
-        obj.ReferenceEquals(dims, other.Dims) || dims.AsSpan().SequenceEqual(other.Dims.AsSpan())
+        obj.ReferenceEquals(dims, other.Dims)
+        || dims.AsSpan().SequenceEqual(other.Dims.AsSpan())
     override this.Equals(other: obj) =
         match other with
         | :? Shape as s -> this.Equals s
@@ -76,7 +77,11 @@ module internal Shape =
     /// The axis counted from 0; negative ones count from the end.
     let axis operation (shape: Shape) axis =
         if axis < -shape.Rank || axis >= shape.Rank then
-            let axes = if shape.Rank = 0 then "a scalar has none" else $"its axes are {-shape.Rank} to {shape.Rank - 1}"
+            let axes =
+                if shape.Rank = 0 then
+                    "a scalar has none"
+                else
+                    $"its axes are {-shape.Rank} to {shape.Rank - 1}"
             raise (ShapeException $"{operation}: axis {axis} is outside shape {shape}; {axes}")
         if axis < 0 then axis + shape.Rank else axis
 
@@ -88,7 +93,10 @@ module internal Shape =
             let axes = requested |> Array.map (axis operation shape) |> Array.sort
             for i in 1 .. axes.Length - 1 do
                 if axes[i] = axes[i - 1] then
-                    raise (ShapeException $"{operation}: axis {axes[i]} of shape {shape} is named twice in {Shape.Text requested}")
+                    raise (
+                        ShapeException
+                            $"{operation}: axis {axes[i]} of shape {shape} is named twice in {Shape.Text requested}"
+                    )
             axes
 
     /// The shape that both broadcast to, aligned from the last axis; None when they do not fit.
@@ -110,15 +118,19 @@ module internal Shape =
 
     /// Where two shapes do not fit each other, for messages.
     let mismatch (a: Shape) (b: Shape) =
-        let back = Seq.initInfinite ((+) 1) |> Seq.find (fun k ->
-            let m, n = a[a.Rank - k], b[b.Rank - k]
-            m <> n && m <> 1 && n <> 1)
+        let back =
+            Seq.initInfinite ((+) 1)
+            |> Seq.find (fun k ->
+                let m, n = a[a.Rank - k], b[b.Rank - k]
+                m <> n && m <> 1 && n <> 1)
         $"axis -{back} is {a[a.Rank - back]} in one and {b[b.Rank - back]} in the other"
 
     /// The shape without the given axes, or with extent 1 in their place.
     let reduce keepDims (axes: int[]) (shape: Shape) =
         if keepDims then
-            shape.Dims |> Array.mapi (fun i d -> if Array.contains i axes then 1 else d) |> Shape
+            shape.Dims
+            |> Array.mapi (fun i d -> if Array.contains i axes then 1 else d)
+            |> Shape
         else
             [| for i in 0 .. shape.Rank - 1 do
                    if not (Array.contains i axes) then

@@ -5,8 +5,7 @@ open System
 /// What to take of one axis: everything, one index (the axis goes away), a range with a step, or a new axis of extent 1.
 /// An int, an Index (`^1`) or a Range (`1..^2`) converts to one.
 [<Struct; NoComparison; NoEquality>]
-type Slice
-    private (kind: int, start: Index, stop: Index, step: int) =
+type Slice private (kind: int, start: Index, stop: Index, step: int) =
     static let whole = 0
     static let one = 1
     static let range = 2
@@ -28,15 +27,25 @@ type Slice
     /// A new axis of extent 1.
     static member NewAxis = Slice(newAxis, Index.Start, Index.End, 1)
     /// Every step-th element of the axis; a negative step goes backwards from the end.
-    static member Every(step: int) = Slice.Stepped(step, whole, Index.Start, Index.End)
+    static member Every(step: int) =
+        Slice.Stepped(step, whole, Index.Start, Index.End)
     /// Elements start, start + step … before stop.
-    static member Of(start: Index, stop: Index, step: int) = Slice.Stepped(step, stepped, start, stop)
+    static member Of(start: Index, stop: Index, step: int) =
+        Slice.Stepped(step, stepped, start, stop)
     static member private Stepped(step, kind, start, stop) =
         if step = 0 then
             invalidArg "step" "slice: expected a step other than 0"
         Slice(kind, start, stop, step)
     static member op_Implicit(index: int) : Slice =
-        Slice(one, (if index < 0 then Index.FromEnd(-index) else Index.FromStart index), Index.End, 1)
+        Slice(
+            one,
+            (if index < 0 then
+                 Index.FromEnd(-index)
+             else
+                 Index.FromStart index),
+            Index.End,
+            1
+        )
     static member op_Implicit(index: Index) : Slice = Slice(one, index, Index.End, 1)
     static member op_Implicit(r: Range) : Slice = Slice(range, r.Start, r.End, 1)
 
@@ -48,7 +57,8 @@ module internal Slicing =
     let window (extent: int) (start: int voption) (stop: int voption) (step: int) : struct (int * int) =
         if step = 0 then
             invalidArg "step" "slice: expected a step other than 0"
-        let clamp low high n = max low (min high (if n < 0 then n + extent else n))
+        let clamp low high n =
+            max low (min high (if n < 0 then n + extent else n))
         let bound low high absent n =
             match n with
             | ValueSome n -> clamp low high n
@@ -62,18 +72,31 @@ module internal Slicing =
             struct (first, max 0 ((first - last - step - 1) / -step))
 
     let private offset (shape: Shape) axis (extent: int) (index: Index) =
-        let i = if index.IsFromEnd then extent - index.Value else index.Value
+        let i =
+            if index.IsFromEnd then
+                extent - index.Value
+            else
+                index.Value
         if i < 0 || i > extent then
-            raise (ArgumentOutOfRangeException("slices", $"slice: {index} is outside axis {axis} of shape {shape}"))
+            raise (
+                ArgumentOutOfRangeException(
+                    "slices",
+                    $"slice: {index} is outside axis {axis} of shape {shape}"
+                )
+            )
         i
 
     /// Starts and steps along the axes of `shape`, the window's shape, and the shape that the user sees
     /// (without the axes of which one index was taken, with the new ones).
     let resolve (shape: Shape) (slices: Slice[]) : struct (int[] * int[] * Shape * Shape) =
-        let mentioned = slices |> Array.sumBy (fun s -> if s.IsNewAxis || s.IsEllipsis then 0 else 1)
+        let mentioned =
+            slices |> Array.sumBy (fun s -> if s.IsNewAxis || s.IsEllipsis then 0 else 1)
         let ellipses = slices |> Array.sumBy (fun s -> if s.IsEllipsis then 1 else 0)
         if mentioned > shape.Rank then
-            raise (ShapeException $"slice: expected at most {shape.Rank} slices for shape {shape}, got {mentioned}")
+            raise (
+                ShapeException
+                    $"slice: expected at most {shape.Rank} slices for shape {shape}, got {mentioned}"
+            )
         if ellipses > 1 then
             raise (ShapeException $"slice: expected at most one ellipsis, got {ellipses}")
         let rest = Array.create (shape.Rank - mentioned) Slice.All
@@ -81,7 +104,8 @@ module internal Slicing =
             match slices |> Array.tryFindIndex _.IsEllipsis with
             | Some i -> Array.concat [ slices[.. i - 1]; rest; slices[i + 1 ..] ]
             | None -> Array.append slices rest
-        let starts, steps, dims = Array.zeroCreate shape.Rank, Array.create shape.Rank 1, shape.ToArray()
+        let starts, steps, dims =
+            Array.zeroCreate shape.Rank, Array.create shape.Rank 1, shape.ToArray()
         let seen = Collections.Generic.List<int>()
         let mutable axis = 0
         for s in slices do
@@ -92,18 +116,26 @@ module internal Slicing =
                 if s.IsOne then
                     let i = offset shape axis extent s.Start
                     if i = extent then
-                        raise (ArgumentOutOfRangeException("slices", $"slice: {s.Start} is outside axis {axis} of shape {shape}"))
+                        raise (
+                            ArgumentOutOfRangeException(
+                                "slices",
+                                $"slice: {s.Start} is outside axis {axis} of shape {shape}"
+                            )
+                        )
                     starts[axis] <- i
                     dims[axis] <- 1
                 else
                     let first, count =
                         if s.Step > 0 then
-                            let first, last = offset shape axis extent s.Start, offset shape axis extent s.Stop
+                            let first, last =
+                                offset shape axis extent s.Start, offset shape axis extent s.Stop
                             first, max 0 ((last - first + s.Step - 1) / s.Step)
                         elif s.Kind = 0 then
                             extent - 1, (extent - s.Step - 1) / -s.Step
                         else
-                            let first, last = min (extent - 1) (offset shape axis extent s.Start), offset shape axis extent s.Stop
+                            let first, last =
+                                min (extent - 1) (offset shape axis extent s.Start),
+                                offset shape axis extent s.Stop
                             first, max 0 ((first - last - s.Step - 1) / -s.Step)
                     starts[axis] <- if count = 0 then 0 else first
                     steps[axis] <- s.Step

@@ -32,4 +32,7 @@ module internal Special =
     let softplus (x: float) = Math.Max(x, 0.0) + log1p (exp -(abs x))
 
     /// −1, 0 or 1; keeps NaN and the sign of zero.
-    let sign (x: float) = if x > 0.0 then 1.0 elif x < 0.0 then -1.0 else x
+    let sign (x: float) =
+        if x > 0.0 then 1.0
+        elif x < 0.0 then -1.0
+        else x

@@ -1,5 +1,5 @@
-using static Diff.Ops;
 using Xunit;
+using static Diff.Ops;
 
 namespace Diff.Tests;
 
@@ -59,6 +59,15 @@ public sealed class ImperativeTests
         Assert.Equal(
             "assign: only a variable holds a value of its own, not the result of add",
             Assert.Throws<InvalidOperationException>(() => (Variable(1.0) + 1).Assign(2.0)).Message);
+
+    [Fact]
+    public void A_gradient_of_another_shape_is_refused()
+    {
+        var w = Variable(new double[] { 1, 2 }, "w");
+        Assert.StartsWith(
+            "Grad: \"w\" has shape (2), got a value of shape (3)",
+            Assert.Throws<ShapeException>(() => w.Grad = new double[] { 1, 2, 3 }).Message, StringComparison.Ordinal);
+    }
 
     private sealed class Product : Function
     {

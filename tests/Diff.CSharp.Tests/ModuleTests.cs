@@ -1,5 +1,5 @@
-using static Diff.Ops;
 using Xunit;
+using static Diff.Ops;
 
 namespace Diff.Tests;
 
@@ -103,7 +103,7 @@ public sealed class ModuleTests : IDisposable
         var model = new Sequential(new Linear(3, 5));
         var before = model.Parameters()[0].Value.ToArray<float>();
         var error = Assert.Throws<DiffFormatException>(() => model.Load(path));
-        Assert.Contains("\"layers.0.weight\" is Float32(5, 2), expected Float32(5, 3)", error.Message, StringComparison.Ordinal);
+        Assert.Contains("\"layers.0.weight\" is float32(5, 2), expected float32(5, 3)", error.Message, StringComparison.Ordinal);
         Assert.Equal(before, model.Parameters()[0].Value.ToArray<float>());
     }
 

@@ -1,5 +1,5 @@
-using static Diff.Ops;
 using Xunit;
+using static Diff.Ops;
 
 namespace Diff.Tests;
 

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using static Diff.Ops;
 using Xunit;
+using static Diff.Ops;
 
 namespace Diff.Tests;
 

@@ -100,7 +100,8 @@ let ``formula: comparisons and choices`` () =
 [<Fact>]
 let ``formula: numbers do not depend on the culture`` () =
     let culture = Globalization.CultureInfo.CurrentCulture
-    let comma = Globalization.CultureInfo.InvariantCulture.Clone() :?> Globalization.CultureInfo
+    let comma =
+        Globalization.CultureInfo.InvariantCulture.Clone() :?> Globalization.CultureInfo
     comma.NumberFormat.NumberDecimalSeparator <- ","
     try
         Globalization.CultureInfo.CurrentCulture <- comma

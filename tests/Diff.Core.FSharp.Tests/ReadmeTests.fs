@@ -16,7 +16,8 @@ let rec private root (folder: string) : string =
         | parent -> root parent
 
 let private printed = Collections.Generic.List<string>()
-let private printfn (line: FormattableString) = printed.Add(FormattableString.Invariant line)
+let private printfn (line: FormattableString) =
+    printed.Add(FormattableString.Invariant line)
 
 [<Fact>]
 let ``first steps print what they say`` () =
@@ -25,17 +26,17 @@ let ``first steps print what they say`` () =
     let x, y = variable "x" 3.0, variable "y" 4.0
     let z = x * y + exp (x + 3.0)
     let dz = grad z x
-    printfn $"{dz} = {item dz}"                   // y + exp(x + 3) = 407.4287934927351
+    printfn $"{dz} = {item dz}" // y + exp(x + 3) = 407.4287934927351
 
     let a = tensor "a" [ 2; 3 ] [| 1.0 .. 6.0 |]
     let b = tensor "b" [ 3; 2 ] [| 0.5 .. 5.5 |]
     let c = sum (tanh (einsum "ij,jk->ik" [ a; b ]))
-    printfn $"{(grad c a).Shape}"                 // (2, 3)
+    printfn $"{(grad c a).Shape}" // (2, 3)
     // README end
     // README 2
     let cube = scalarOp "cube" (fun x -> x * x * x) (fun x _ -> 3.0 * x * x)
     let t = variable "t" 2.0
-    printfn $"{item (grad (grad (cube t) t) t)}"                // 12
+    printfn $"{item (grad (grad (cube t) t) t)}" // 12
     // README end
     Assert.Equal<string list>([ "y + exp(x + 3) = 407.4287934927351"; "(2, 3)"; "12" ], List.ofSeq printed)
 
@@ -43,10 +44,13 @@ let ``first steps print what they say`` () =
 let ``the blocks are the README's`` () =
     let folder = root AppContext.BaseDirectory
     // Comments and spacing are the formatter's; words are not.
-    let words (text: string) = Regex.Replace(Regex.Replace(text, @"//[^\n]*|open Diff", ""), @"\s+", " ").Trim()
+    let words (text: string) =
+        Regex.Replace(Regex.Replace(text, @"//[^\n]*|open Diff", ""), @"\s+", " ").Trim()
     let find pattern file =
-        [ for m in Regex.Matches(File.ReadAllText(Path.Combine(folder, file)), pattern, RegexOptions.Singleline) ->
+        [ for m in
+              Regex.Matches(File.ReadAllText(Path.Combine(folder, file)), pattern, RegexOptions.Singleline) ->
               words m.Groups[1].Value ]
     let blocks = find "```fsharp\n(.*?)```" "README.md"
-    let tested = find @"// README \d\n(.*?)// README end" "tests/Diff.Core.FSharp.Tests/ReadmeTests.fs"
+    let tested =
+        find @"// README \d\n(.*?)// README end" "tests/Diff.Core.FSharp.Tests/ReadmeTests.fs"
     Assert.Equal<string list>(tested, blocks)

@@ -48,9 +48,16 @@ module internal Control =
             // The barrier keeps the second computation apart from the first, and after the cotangent is there;
             // one recomputation serves all arguments.
             Recompute(fun xs g ->
-                let fresh = xs |> Array.map (fun x -> if DType.isFloat x.DType then Expr(Op.Barrier, [| x; g |], x.Shape, x.DType) else x)
+                let fresh =
+                    xs
+                    |> Array.map (fun x ->
+                        if DType.isFloat x.DType then
+                            Expr(Op.Barrier, [| x; g |], x.Shape, x.DType)
+                        else
+                            x)
                 fresh, inlined (body extension) fresh)
-          Kernel = fun _ -> invalidOp "checkpoint: a graph within the graph has no kernel; the plan inlines it"
+          Kernel =
+            fun _ -> invalidOp "checkpoint: a graph within the graph has no kernel; the plan inlines it"
           InPlace = false }
 
     /// Every graph within the graph, opened: what simplification and evaluation work on.

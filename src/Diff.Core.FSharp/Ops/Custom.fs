@@ -45,13 +45,17 @@ module internal Custom =
             result
         let result (args: Expr[]) =
             if not (DType.isFloat args[0].DType) then
-                raise (DTypeException $"{name}: expected float32 or float64, got {DType.name args[0].DType}; cast it")
+                raise (
+                    DTypeException
+                        $"{name}: expected float32 or float64, got {DType.name args[0].DType}; cast it"
+                )
             likeFirst args
         CustomOp(name, result, forward, fun xs y g -> [| g * derivative xs[0] y |])
 
     let private checkCotangents (op: CustomOp) (xs: Expr[]) (gs: (Expr | null)[]) =
         if gs.Length <> xs.Length then
-            invalidOp $"{op.Name}: its backward gave {gs.Length} cotangents for {xs.Length} arguments; give one for each, null where there is none"
+            invalidOp
+                $"{op.Name}: its backward gave {gs.Length} cotangents for {xs.Length} arguments; give one for each, null where there is none"
         Array.iteri2
             (fun i (x: Expr) (g: Expr | null) ->
                 match g with

@@ -14,7 +14,10 @@ module internal Einsum =
             if a.DType = DType.Bool then
                 raise (DTypeException $"einsum \"{notation}\": expected numbers, got bool; cast it")
             if a.DType <> args[0].DType then
-                raise (DTypeException $"einsum \"{notation}\": element types {DType.name args[0].DType} and {DType.name a.DType} do not mix; cast one of them")
+                raise (
+                    DTypeException
+                        $"einsum \"{notation}\": element types {DType.name args[0].DType} and {DType.name a.DType} do not mix; cast one of them"
+                )
         let shapes = args |> Array.map _.Shape
         let spec = EinsumSpec.parse notation shapes
         let sizes = EinsumSpec.sizes notation spec.Inputs shapes
@@ -23,10 +26,16 @@ module internal Einsum =
             | (true, n), (false, _) -> n
             | (true, n), (true, m) when m = n -> n
             | (true, n), (true, m) ->
-                raise (ShapeException $"einsum \"{notation}\": axis '{label}' is {n} in the operands, but {m} was asked for")
+                raise (
+                    ShapeException
+                        $"einsum \"{notation}\": axis '{label}' is {n} in the operands, but {m} was asked for"
+                )
             | (false, _), (true, m) -> m
             | _ ->
-                raise (ShapeException $"einsum \"{notation}\": axis '{label}' stands only in the output; give its extent beside the notation")
+                raise (
+                    ShapeException
+                        $"einsum \"{notation}\": axis '{label}' stands only in the output; give its extent beside the notation"
+                )
         Expr.Contract(spec, args, Shape(spec.Output.ToCharArray() |> Array.map extent))
 
     /// The extent of every label of a node.
@@ -41,7 +50,10 @@ module internal Einsum =
         labels
         |> Array.map (fun label ->
             let mutable step = 0
-            axes |> Seq.iteri (fun axis c -> if c = label then step <- step + strides[axis])
+            axes
+            |> Seq.iteri (fun axis c ->
+                if c = label then
+                    step <- step + strides[axis])
             step)
 
     /// Element offsets of all combinations of some labels, in an array with these axes.
@@ -94,9 +106,14 @@ module internal Einsum =
     let naiveKernel (spec: EinsumSpec) (node: Expr) : Kernel =
         let sizes = sizes spec node
         let kept = spec.Output |> Seq.distinct |> Array.ofSeq
-        let summed = String.Join("", spec.Inputs) |> Seq.distinct |> Seq.filter (fun c -> not (spec.Output.Contains c)) |> Array.ofSeq
+        let summed =
+            String.Join("", spec.Inputs)
+            |> Seq.distinct
+            |> Seq.filter (fun c -> not (spec.Output.Contains c))
+            |> Array.ofSeq
         let outputs = table sizes spec.Output node.Shape kept
-        let tables labels = Array.map2 (fun axes (x: Expr) -> table sizes axes x.Shape labels) spec.Inputs node.Args
+        let tables labels =
+            Array.map2 (fun axes (x: Expr) -> table sizes axes x.Shape labels) spec.Inputs node.Args
         let outer, inner = tables kept, tables summed
         match node.DType with
         | dtype when inner.Length = 1 && inner[0].Length = 1 ->
@@ -107,7 +124,8 @@ module internal Einsum =
         | DType.Int32 -> naive<int> 1 outputs outer inner
         | _ -> naive<int64> 1L outputs outer inner
 
-    let private distinct (labels: string) = Seq.length (Seq.distinct labels) = labels.Length
+    let private distinct (labels: string) =
+        Seq.length (Seq.distinct labels) = labels.Length
 
     /// Whether the node is a (batched) matrix product: two float operands, every label once in two or three of the three places.
     let isMatrixProduct (spec: EinsumSpec) (node: Expr) =
@@ -126,16 +144,43 @@ module internal Einsum =
             source
             |> Seq.filter (fun l -> a.Contains l = inA && b.Contains l = inB && c.Contains l = inC)
             |> Array.ofSeq
-        let batch, row, column, depth = among c true true true, among c true false true, among c false true true, among a true true false
-        let ofA, ofB, ofC = table sizes a node.Args[0].Shape, table sizes b node.Args[1].Shape, table sizes c node.Shape
+        let batch, row, column, depth =
+            among c true true true, among c true false true, among c false true true, among a true true false
+        let ofA, ofB, ofC =
+            table sizes a node.Args[0].Shape, table sizes b node.Args[1].Shape, table sizes c node.Shape
         let plan =
-            Diff.Kernels.GemmPlan(ofA batch, ofA row, ofA depth, ofB batch, ofB depth, ofB column, ofC batch, ofC row, ofC column)
+            Diff.Kernels.GemmPlan(
+                ofA batch,
+                ofA row,
+                ofA depth,
+                ofB batch,
+                ofB depth,
+                ofB column,
+                ofC batch,
+                ofC row,
+                ofC column
+            )
         let inline multiply (_: 'T) =
             Kernel(fun args result ->
-                Diff.Kernels.Gemm.Multiply(Span.op_Implicit (args[0].Span<'T>()), Span.op_Implicit (args[1].Span<'T>()), result.Span<'T>(), plan))
-        if node.DType = DType.Float32 then multiply 0f else multiply 0.0
+                Diff.Kernels.Gemm.Multiply(
+                    Span.op_Implicit (args[0].Span<'T>()),
+                    Span.op_Implicit (args[1].Span<'T>()),
+                    result.Span<'T>(),
+                    plan
+                ))
+        if node.DType = DType.Float32 then
+            multiply 0f
+        else
+            multiply 0.0
 
     let rule spec : Rule =
-        { Derivative = Multilinear(fun i xs g -> Expr.Contract(EinsumSpec.swap i spec, Array.updateAt i g xs, xs[i].Shape))
-          Kernel = fun node -> if isMatrixProduct spec node then productKernel spec node else naiveKernel spec node
+        { Derivative =
+            Multilinear(fun i xs g ->
+                Expr.Contract(EinsumSpec.swap i spec, Array.updateAt i g xs, xs[i].Shape))
+          Kernel =
+            fun node ->
+                if isMatrixProduct spec node then
+                    productKernel spec node
+                else
+                    naiveKernel spec node
           InPlace = false }

@@ -5,10 +5,12 @@ open System.Collections.Generic
 
 /// A scalar function: value, derivative and where it is smooth.
 type internal ScalarRule =
-    { Value: ScalarValue
-      Derivative: Derivative
-      /// For each operand, an interval in which the function is smooth; the laws draw their points from there.
-      Domain: (float * float)[] }
+    {
+        Value: ScalarValue
+        Derivative: Derivative
+        /// For each operand, an interval in which the function is smooth; the laws draw their points from there.
+        Domain: (float * float)[]
+    }
 
 and internal ScalarValue =
     | Unary of (float -> float)
@@ -50,7 +52,10 @@ module internal Elementwise =
           Derivative =
             Pointwise(fun i xs _ ->
                 let x, other = xs[i], xs[1 - i]
-                where (map Fn.Equal [ x; other ]) (like x 0.5) (where (map wins [ x; other ]) (like x 1.0) (like x 0.0)))
+                where
+                    (map Fn.Equal [ x; other ])
+                    (like x 0.5)
+                    (where (map wins [ x; other ]) (like x 1.0) (like x 0.0)))
           Domain = [| (-2.0, -0.1); (0.1, 2.0) |] }
 
     /// ∂(x^y)/∂x = y·x^(y−1), which is 0 for y = 0 also where x = 0; ∂(x^y)/∂y = x^y·log x, taken as 0 where x = 0.
@@ -64,9 +69,17 @@ module internal Elementwise =
 
     let rule =
         function
-        | Fn.Neg -> { Value = UnaryExact((~-), (~-)); Derivative = Linear(fun _ _ g -> -g); Domain = [| any |] }
-        | Fn.Abs -> { unary abs (fun x _ -> map Fn.Sign [ x ]) (0.1, 2.0) with Value = UnaryExact(abs, abs) }
-        | Fn.Sign -> { unary Special.sign (fun x _ -> Expr.ZerosLike x) (0.1, 2.0) with Value = UnaryExact(Special.sign, fun n -> int64 (sign n)); Derivative = Zero }
+        | Fn.Neg ->
+            { Value = UnaryExact((~-), (~-))
+              Derivative = Linear(fun _ _ g -> -g)
+              Domain = [| any |] }
+        | Fn.Abs ->
+            { unary abs (fun x _ -> map Fn.Sign [ x ]) (0.1, 2.0) with
+                Value = UnaryExact(abs, abs) }
+        | Fn.Sign ->
+            { unary Special.sign (fun x _ -> Expr.ZerosLike x) (0.1, 2.0) with
+                Value = UnaryExact(Special.sign, fun n -> int64 (sign n))
+                Derivative = Zero }
         | Fn.Exp -> unary exp (fun _ y -> y) any
         | Fn.Log -> unary log (fun x _ -> 1.0 / x) (0.2, 3.0)
         | Fn.Log1p -> unary Special.log1p (fun x _ -> 1.0 / (1.0 + x)) (-0.7, 2.0)
@@ -78,15 +91,34 @@ module internal Elementwise =
         | Fn.Tanh -> unary tanh (fun _ y -> 1.0 - y * y) any
         | Fn.Sigmoid -> unary Special.sigmoid (fun x y -> y * map Fn.Sigmoid [ -x ]) any
         | Fn.Softplus -> unary Special.softplus (fun x _ -> map Fn.Sigmoid [ x ]) any
-        | Fn.Relu -> unary (fun x -> if x < 0.0 then 0.0 else x) (fun x _ -> where (map Fn.Greater [ x; 0.0 ]) (like x 1.0) (like x 0.0)) (0.1, 2.0)
+        | Fn.Relu ->
+            unary
+                (fun x -> if x < 0.0 then 0.0 else x)
+                (fun x _ -> where (map Fn.Greater [ x; 0.0 ]) (like x 1.0) (like x 0.0))
+                (0.1, 2.0)
         | Fn.Not -> logical (UnaryExact((fun x -> 1.0 - x), (fun x -> 1L - x)))
         | Fn.And -> logical (BinaryExact((fun x y -> x * y), (&&&)))
         | Fn.Or -> logical (BinaryExact((fun x y -> Math.Max(x, y)), (|||)))
-        | Fn.Add -> { Value = BinaryExact((+), (+)); Derivative = Linear(fun _ _ g -> g); Domain = [| any; any |] }
-        | Fn.Sub -> { Value = BinaryExact((-), (-)); Derivative = Linear(fun i _ g -> if i = 0 then g else -g); Domain = [| any; any |] }
-        | Fn.Mul -> { Value = BinaryExact((*), (*)); Derivative = Multilinear(fun i xs g -> xs[1 - i] * g); Domain = [| any; any |] }
-        | Fn.Div -> { Value = Binary(/); Derivative = Pointwise(fun i xs y -> if i = 0 then 1.0 / xs[1] else -(y / xs[1])); Domain = [| any; (0.3, 2.0) |] }
-        | Fn.Pow -> { Value = Binary(fun x y -> Math.Pow(x, y)); Derivative = Pointwise powPartial; Domain = [| (0.2, 2.0); any |] }
+        | Fn.Add ->
+            { Value = BinaryExact((+), (+))
+              Derivative = Linear(fun _ _ g -> g)
+              Domain = [| any; any |] }
+        | Fn.Sub ->
+            { Value = BinaryExact((-), (-))
+              Derivative = Linear(fun i _ g -> if i = 0 then g else -g)
+              Domain = [| any; any |] }
+        | Fn.Mul ->
+            { Value = BinaryExact((*), (*))
+              Derivative = Multilinear(fun i xs g -> xs[1 - i] * g)
+              Domain = [| any; any |] }
+        | Fn.Div ->
+            { Value = Binary (/)
+              Derivative = Pointwise(fun i xs y -> if i = 0 then 1.0 / xs[1] else -(y / xs[1]))
+              Domain = [| any; (0.3, 2.0) |] }
+        | Fn.Pow ->
+            { Value = Binary(fun x y -> Math.Pow(x, y))
+              Derivative = Pointwise powPartial
+              Domain = [| (0.2, 2.0); any |] }
         | Fn.Max -> extreme (BinaryExact((fun x y -> Math.Max(x, y)), max)) Fn.Greater
         | Fn.Min -> extreme (BinaryExact((fun x y -> Math.Min(x, y)), min)) Fn.Less
         | Fn.Equal -> test (=) (=)
@@ -97,7 +129,12 @@ module internal Elementwise =
         | Fn.GreaterEqual -> test (>=) (>=)
         | Fn.Where ->
             { Value = Select
-              Derivative = Linear(fun i xs g -> where xs[0] (if i = 1 then g else Expr.ZerosLike g) (if i = 1 then Expr.ZerosLike g else g))
+              Derivative =
+                Linear(fun i xs g ->
+                    where
+                        xs[0]
+                        (if i = 1 then g else Expr.ZerosLike g)
+                        (if i = 1 then Expr.ZerosLike g else g))
               Domain = [| (0.0, 1.0); any; any |] }
 
     let private select =
@@ -154,7 +191,8 @@ module internal Elementwise =
         | DType.Int64 -> loop2 (id: int64 -> int64) id g
         | _ -> loop2 ofBool id g
 
-    let private floatsOnly (_: int64) : int64 = raise (DTypeException "a function of floats was asked for integers")
+    let private floatsOnly (_: int64) : int64 =
+        raise (DTypeException "a function of floats was asked for integers")
     let private floatsOnly2 (_: int64) = floatsOnly
 
     let private kernelOf fn (dtype: DType) : Kernel =
@@ -168,7 +206,8 @@ module internal Elementwise =
 
     /// One kernel for each element type, made when first asked for: nothing else of the node matters.
     let private kernels fn : Expr -> Kernel =
-        let made = Enum.GetValues<DType>() |> Array.map (fun dtype -> lazy kernelOf fn dtype)
+        let made =
+            Enum.GetValues<DType>() |> Array.map (fun dtype -> lazy kernelOf fn dtype)
         fun node -> made[int node.Args[node.Args.Length - 1].DType].Value
 
     let private rules =
@@ -199,7 +238,11 @@ module internal Elementwise =
             | DType.Int64 -> into (float: int64 -> float) id
             | _ -> into (fun (b: bool) -> if b then 1.0 else 0.0) ofBool
 
-    let makeCast (dtype: DType) (x: Expr) = if x.DType = dtype then x else Expr(Op.Cast, [| x |], x.Shape, dtype)
+    let makeCast (dtype: DType) (x: Expr) =
+        if x.DType = dtype then
+            x
+        else
+            Expr(Op.Cast, [| x |], x.Shape, dtype)
 
     /// Conversion between element types: floats to integers by cutting off, anything to bool as "is not 0".
     let castRule: Rule =

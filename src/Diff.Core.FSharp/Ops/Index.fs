@@ -7,22 +7,30 @@ open System
 module internal Index =
     let private integers operation (indices: Expr) =
         if not (DType.isInteger indices.DType) then
-            raise (DTypeException $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them")
+            raise (
+                DTypeException
+                    $"{operation}: indices are int32 or int64, got {DType.name indices.DType}; cast them"
+            )
 
     /// x[:axis] + indices + x[axis+1:]: the slabs of x that the indices name.
     let gather axis (x: Expr) (indices: Expr) : Expr =
         integers "gather" indices
         let axis = Shape.axis "gather" x.Shape axis
-        let dims = Array.concat [ x.Shape.Dims[.. axis - 1]; indices.Shape.Dims; x.Shape.Dims[axis + 1 ..] ]
+        let dims =
+            Array.concat [ x.Shape.Dims[.. axis - 1]; indices.Shape.Dims; x.Shape.Dims[axis + 1 ..] ]
         Expr(Op.Gather axis, [| x; indices |], Shape dims, x.DType)
 
     /// Zeros of a shape, with the slabs of x added where the indices say: where two go to one place, their sum.
     let scatterAdd axis (shape: Shape) (x: Expr) (indices: Expr) : Expr =
         integers "scatter_add" indices
         let axis = Shape.axis "scatter_add" shape axis
-        let dims = Array.concat [ shape.Dims[.. axis - 1]; indices.Shape.Dims; shape.Dims[axis + 1 ..] ]
+        let dims =
+            Array.concat [ shape.Dims[.. axis - 1]; indices.Shape.Dims; shape.Dims[axis + 1 ..] ]
         if not (x.Shape.Equals(Shape dims)) then
-            raise (ShapeException $"scatter_add: along axis {axis} of shape {shape}, indices of shape {indices.Shape} take values of shape {Shape dims}, got {x.Shape}")
+            raise (
+                ShapeException
+                    $"scatter_add: along axis {axis} of shape {shape}, indices of shape {indices.Shape} take values of shape {Shape dims}, got {x.Shape}"
+            )
         if x.DType = DType.Bool then
             raise (DTypeException "scatter_add: expected numbers, got bool; cast them")
         Expr(Op.ScatterAdd axis, [| x; indices |], shape, x.DType)
@@ -31,14 +39,26 @@ module internal Index =
     let private resolve operation axis (extent: int) (index: int64) =
         let i = if index < 0L then index + int64 extent else index
         if i < 0L || i >= int64 extent then
-            raise (IndexOutOfRangeException $"{operation}: index {index} is outside axis {axis} of extent {extent}")
+            raise (
+                IndexOutOfRangeException
+                    $"{operation}: index {index} is outside axis {axis} of extent {extent}"
+            )
         int i
 
     let private indexAt (indices: NDArray) k =
-        if indices.DType = DType.Int32 then int64 (indices.Span<int>()[k]) else indices.Span<int64>()[k]
+        if indices.DType = DType.Int32 then
+            int64 (indices.Span<int>()[k])
+        else
+            indices.Span<int64>()[k]
 
     /// Calls `f` with the positions of each slab in the whole and in the gathered array.
-    let inline private slabs operation (axis: int) (whole: Shape) (indices: NDArray) ([<InlineIfLambda>] f: int -> int -> unit) =
+    let inline private slabs
+        operation
+        (axis: int)
+        (whole: Shape)
+        (indices: NDArray)
+        ([<InlineIfLambda>] f: int -> int -> unit)
+        =
         let extent = whole[axis]
         let width = whole.Dims[axis + 1 ..] |> Array.fold (*) 1
         let outer = whole.Dims[.. axis - 1] |> Array.fold (*) 1
@@ -53,7 +73,11 @@ module internal Index =
                 slabs "gather" axis whole args[1] (fun from into ->
                     args[0].Span<'T>().Slice(from, width).CopyTo(result.Span<'T>().Slice(into, width))) }
 
-    let inline private addSlabs<'T when 'T: unmanaged and 'T: (static member (+): 'T * 'T -> 'T)> axis whole width =
+    let inline private addSlabs<'T when 'T: unmanaged and 'T: (static member (+): 'T * 'T -> 'T)>
+        axis
+        whole
+        width
+        =
         Kernel(fun args result ->
             result.Span<'T>().Clear()
             slabs "scatter_add" axis whole args[1] (fun into from ->
@@ -62,7 +86,8 @@ module internal Index =
                 for j in 0 .. width - 1 do
                     out[into + j] <- out[into + j] + x[from + j]))
 
-    let private widthOf (shape: Shape) axis = shape.Dims[axis + 1 ..] |> Array.fold (*) 1
+    let private widthOf (shape: Shape) axis =
+        shape.Dims[axis + 1 ..] |> Array.fold (*) 1
 
     let gatherRule axis : Rule =
         { Derivative = Linear(fun _ xs g -> scatterAdd axis xs[0].Shape g xs[1])

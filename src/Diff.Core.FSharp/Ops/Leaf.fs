@@ -13,7 +13,8 @@ module internal Leaf =
     let input name (shape: Shape) dtype : Expr =
         Expr(Op.Variable(Variable(name, shape, dtype)), [||], shape, dtype)
 
-    let literal (value: NDArray) : Expr = Expr(Op.Literal value, [||], value.Shape, value.DType)
+    let literal (value: NDArray) : Expr =
+        Expr(Op.Literal value, [||], value.Shape, value.DType)
 
     /// 0, 1, 2 … along an axis, the same at every other index.
     let iota (shape: Shape) axis dtype : Expr =

@@ -13,13 +13,27 @@ module internal Reduce =
 
     let sum (axes: int[]) (x: Expr) : Expr =
         let labels = EinsumSpec.labels x.Rank
-        let kept = labels |> Array.indexed |> Array.filter (fun (i, _) -> not (Array.contains i axes)) |> Array.map snd
-        if axes.Length = 0 then x
-        else Expr.Contract({ Inputs = [| String labels |]; Output = String kept }, [| x |], Shape.reduce false axes x.Shape)
+        let kept =
+            labels
+            |> Array.indexed
+            |> Array.filter (fun (i, _) -> not (Array.contains i axes))
+            |> Array.map snd
+        if axes.Length = 0 then
+            x
+        else
+            Expr.Contract(
+                { Inputs = [| String labels |]
+                  Output = String kept },
+                [| x |],
+                Shape.reduce false axes x.Shape
+            )
 
     let private nonEmpty operation (x: Expr) (axes: int[]) =
         if axes |> Array.exists (fun axis -> x.Shape[axis] = 0) then
-            raise (ShapeException $"{operation}: shape {x.Shape} has no elements along the axes {Shape.Text axes}, so there is no value to pick")
+            raise (
+                ShapeException
+                    $"{operation}: shape {x.Shape} has no elements along the axes {Shape.Text axes}, so there is no value to pick"
+            )
         if x.DType = DType.Bool then
             raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
 
@@ -39,7 +53,10 @@ module internal Reduce =
     let private groups (shape: Shape) (axes: int[]) =
         let strides = Shape.strides shape.Dims
         let pick keep =
-            let chosen = [| for i in 0 .. shape.Rank - 1 do if Array.contains i axes = keep then i |]
+            let chosen =
+                [| for i in 0 .. shape.Rank - 1 do
+                       if Array.contains i axes = keep then
+                           i |]
             Loop.offsets (chosen |> Array.map (fun i -> shape[i])) (chosen |> Array.map (fun i -> strides[i]))
         pick false, pick true
 
@@ -50,7 +67,11 @@ module internal Reduce =
          | Extreme.Min -> candidate < best)
         || (candidate <> candidate && best = best)
 
-    let inline private extremes<'T when 'T: unmanaged and 'T: comparison> extreme (bases: int[]) (inner: int[]) =
+    let inline private extremes<'T when 'T: unmanaged and 'T: comparison>
+        extreme
+        (bases: int[])
+        (inner: int[])
+        =
         Kernel(fun args result ->
             let x = args[0].Span<'T>()
             let out = result.Span<'T>()
@@ -62,7 +83,11 @@ module internal Reduce =
                         best <- candidate
                 out[i] <- best)
 
-    let inline private positions<'T when 'T: unmanaged and 'T: comparison> extreme (bases: int[]) (inner: int[]) =
+    let inline private positions<'T when 'T: unmanaged and 'T: comparison>
+        extreme
+        (bases: int[])
+        (inner: int[])
+        =
         Kernel(fun args result ->
             let x = args[0].Span<'T>()
             let out = result.Span<int64>()

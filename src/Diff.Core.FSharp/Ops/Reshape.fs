@@ -5,7 +5,11 @@ namespace Diff
 module internal Reshape =
     /// The requested shape with a −1 replaced by what is left over.
     let resolve (from: Shape) (dims: int[]) : Shape =
-        let fail why = raise (ShapeException $"reshape: shape {from} of {from.Length} elements does not fit {Shape.Text dims}: {why}")
+        let fail why =
+            raise (
+                ShapeException
+                    $"reshape: shape {from} of {from.Length} elements does not fit {Shape.Text dims}: {why}"
+            )
         let unknown = dims |> Array.filter ((=) -1) |> Array.length
         if dims |> Array.exists (fun d -> d < -1) then
             fail "an extent is at least 0, or -1 for what is left over"
@@ -22,7 +26,10 @@ module internal Reshape =
             dims |> Array.map (fun d -> if d = -1 then from.Length / known else d) |> Shape
 
     let make (shape: Shape) (x: Expr) : Expr =
-        if shape.Equals x.Shape then x else Expr(Op.Reshape, [| x |], shape, x.DType)
+        if shape.Equals x.Shape then
+            x
+        else
+            Expr(Op.Reshape, [| x |], shape, x.DType)
 
     let rule: Rule =
         { Derivative = Linear(fun _ xs g -> make xs[0].Shape g)

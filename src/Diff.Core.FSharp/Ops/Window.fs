@@ -20,7 +20,8 @@ module internal Window =
 
     let private windowOffsets (window: Shape) (whole: Shape) (starts: int[]) (steps: int[]) =
         let strides = Shape.strides whole.Dims
-        let first = Array.fold2 (fun sum start stride -> sum + start * stride) 0 starts strides
+        let first =
+            Array.fold2 (fun sum start stride -> sum + start * stride) 0 starts strides
         let offsets = Loop.offsets window.Dims (Array.map2 (*) steps strides)
         Array.map ((+) first) offsets
 
@@ -43,7 +44,11 @@ module internal Window =
 
     let private kernel move window whole starts steps (node: Expr) =
         // Offsets into an empty array do not exist.
-        let offsets = if (window: Shape).Length = 0 then [||] else windowOffsets window whole starts steps
+        let offsets =
+            if (window: Shape).Length = 0 then
+                [||]
+            else
+                windowOffsets window whole starts steps
         let action = move offsets
         Kernel(fun args result -> Loop.move node.DType action args result)
 
@@ -63,12 +68,18 @@ module internal Window =
         let axis = Shape.axis "concat" xs[0].Shape axis
         for x in xs do
             if x.DType <> xs[0].DType then
-                raise (DTypeException $"concat: element types {DType.name xs[0].DType} and {DType.name x.DType} do not mix; cast one of them")
+                raise (
+                    DTypeException
+                        $"concat: element types {DType.name xs[0].DType} and {DType.name x.DType} do not mix; cast one of them"
+                )
             let fits =
                 x.Rank = xs[0].Rank
                 && Seq.forall (fun i -> i = axis || x.Shape[i] = xs[0].Shape[i]) (seq { 0 .. x.Rank - 1 })
             if not fits then
-                raise (ShapeException $"concat: shapes {xs[0].Shape} and {x.Shape} may differ along axis {axis} only")
+                raise (
+                    ShapeException
+                        $"concat: shapes {xs[0].Shape} and {x.Shape} may differ along axis {axis} only"
+                )
         if xs.Length = 1 then
             xs[0]
         else
