@@ -7,6 +7,7 @@ namespace Diff;
 /// <summary>
 /// A function with parameters, made of other modules to any depth. Parameters and modules in its fields and properties, also within
 /// arrays, lists, dictionaries and tuples, are found without registration and named by their path, such as <c>layers.0.weight</c>.
+/// What only a delegate captures is not found.
 /// </summary>
 public abstract class Module
 {
@@ -46,6 +47,8 @@ public abstract class Module
             parameter.NameIfNameless(path);
             found.Add((path, parameter));
         });
+        if (found.GroupBy(p => p.Item1).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new InvalidOperationException($"{GetType().Name}: two parameters have the path \"{twice.Key}\"; rename a field (a leading underscore and the case of the first letter do not count)");
         return found;
     }
 
@@ -95,12 +98,17 @@ public abstract class Module
             case ITuple tuple:
                 for (var i = 0; i < tuple.Length; i++) VisitElement(tuple[i], $"{i}");
                 break;
-            case ICollection items:
+            case IEnumerable items when item is ICollection || HoldsModules(item.GetType()):
                 var n = 0;
                 foreach (var element in items) VisitElement(element, $"{n++}");
                 break;
         }
     }
+
+    // A set is no ICollection; anything that says it enumerates modules or parameters is looked into.
+    private static bool HoldsModules(Type type) => type.GetInterfaces().Any(i =>
+        i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IEnumerable<>)
+        && (typeof(Module).IsAssignableFrom(i.GenericTypeArguments[0]) || i.GenericTypeArguments[0] == typeof(Parameter)));
 
     private static bool Holds(Type type) => !type.IsPrimitive && type != typeof(string) && !(type.IsArray && type.GetElementType()!.IsPrimitive);
 

@@ -11,6 +11,16 @@ public static partial class Ops
     /// <param name="name">The name, for printing and for error messages.</param>
     public static Expr Variable(double value, string name = "") => Leaf.make(name, value);
 
+    /// <summary>A leaf that holds a float32 scalar.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="name">The name, for printing and for error messages.</param>
+    public static Expr Variable(float value, string name = "") => Leaf.make(name, value);
+
+    /// <summary>A leaf that holds an int32 scalar.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="name">The name, for printing and for error messages.</param>
+    public static Expr Variable(int value, string name = "") => Leaf.make(name, value);
+
     /// <summary>A leaf over an array's memory, without a copy: from <c>double[]</c>, <c>float[,]</c>, <c>Tensor&lt;T&gt;</c> and the like.</summary>
     /// <param name="value">The numbers and their shape.</param>
     /// <param name="name">The name, for printing and for error messages.</param>

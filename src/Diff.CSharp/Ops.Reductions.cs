@@ -111,17 +111,7 @@ public static partial class Ops
     /// <param name="a">[…, m, k] or [k].</param>
     /// <param name="b">[…, k, n] or [k].</param>
     /// <exception cref="ShapeException">The shapes do not fit.</exception>
-    public static Expr MatMul(Expr a, Expr b) =>
-        (a.Rank, b.Rank) switch
-        {
-            (0, _) or (_, 0) => throw new ShapeException($"matmul: expected arrays of rank 1 or more, got shapes {a.Shape} and {b.Shape}"),
-            var (m, n) when a.Shape[m - 1] != b.Shape[Math.Max(0, n - 2)] => throw new ShapeException(
-                $"matmul: shapes {a.Shape} and {b.Shape} do not fit: the last axis of the first is {a.Shape[m - 1]}, the {(n == 1 ? "axis" : "last but one")} of the second {b.Shape[Math.Max(0, n - 2)]}"),
-            (1, 1) => Einsum("i,i->", a, b),
-            (1, _) => Einsum("i,...ij->...j", a, b),
-            (_, 1) => Einsum("...ij,j->...i", a, b),
-            _ => Einsum("...ij,...jk->...ik", a, b),
-        };
+    public static Expr MatMul(Expr a, Expr b) => Functions.matmul(a, b);
 
     /// <summary>√Σx² over all elements of all arrays together; its derivative at 0 is 0.</summary>
     /// <param name="xs">The arrays.</param>

@@ -89,7 +89,12 @@ type internal Traced(inputs: Expr[], outputs: Expr[]) =
     let value = lazy Plan.make inputs outputs
     let gradient =
         lazy
-            (let y = outputs[0]
+            (let y =
+                match outputs with
+                | [| y |] -> y
+                | several ->
+                    invalidOp
+                        $"ValueAndGrad: expected a function with one result, got {several.Length}; differentiate their sum, or one at a time"
              if y.Shape.Length <> 1 then
                  raise (
                      ShapeException

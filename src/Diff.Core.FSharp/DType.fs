@@ -103,6 +103,8 @@ module internal Scalar =
             ofFloat dtype (float value)
         elif dtype = DType.Int32 && int64 (int32 value) <> value then
             raise (DTypeException $"constant: {value} is not a value of int32; use int64")
+        elif dtype = DType.Bool && value <> 0L && value <> 1L then
+            raise (DTypeException $"constant: {value} is not a value of bool; compare it with something")
         else
             { DType = dtype; Bits = value }
 

@@ -4,7 +4,7 @@ open System
 open System.Collections.Generic
 
 /// The operations as functions, and those composed of others: none of the latter has derivative code.
-/// Axes count from 0, negative ones from the end; an empty array of axes means all of them.
+/// Axes count from 0, negative ones from the end.
 [<AutoOpen; ComponentModel.EditorBrowsable(ComponentModel.EditorBrowsableState.Never)>]
 module Functions =
     let private map fn (xs: Expr list) = Expr.Map(fn, Array.ofList xs)
@@ -33,7 +33,9 @@ module Functions =
     let full (shape: int list) (dtype: DType) (value: float) : Expr =
         Expr.Full(value, Shape(Array.ofList shape), dtype)
 
+    /// Zeros of the shape and element type of x.
     let zerosLike (x: Expr) : Expr = Expr.ZerosLike x
+    /// Ones of the shape and element type of x.
     let onesLike (x: Expr) : Expr = Expr.OnesLike x
 
     /// 0, 1 … along an axis of a shape, the same at every other index.
@@ -54,7 +56,10 @@ module Functions =
     let softplus (x: Expr) : Expr = map Fn.Softplus [ x ]
     /// max(x, 0), with derivative 0 at 0.
     let relu (x: Expr) : Expr = map Fn.Relu [ x ]
+    /// x².
     let square (x: Expr) : Expr = x * x
+    /// A number as an expression; beside another operand it takes that operand's element type.
+    let scalar (value: float) : Expr = Expr.op_Implicit value
     /// 1 / x.
     let reciprocal (x: Expr) : Expr = 1.0 / x
     /// The larger of two; where they are equal each gets half of the derivative.
@@ -101,6 +106,28 @@ module Functions =
     /// einsum with labels that stand only in the output; their extents are given, and the value repeats along them.
     let einsumWith (notation: string) (extents: (char * int) list) (operands: Expr list) : Expr =
         Einsum.make notation (Dictionary(dict extents)) (Array.ofList operands)
+
+    /// The matrix product over the last axis of a and the last but one of b (the only one of a vector); leading axes broadcast.
+    let matmul (a: Expr) (b: Expr) : Expr =
+        let m, n = a.Rank, b.Rank
+        if m = 0 || n = 0 then
+            raise (
+                ShapeException
+                    $"matmul: expected arrays of rank 1 or more, got shapes {a.Shape} and {b.Shape}"
+            )
+        if a.Shape[m - 1] <> b.Shape[max 0 (n - 2)] then
+            let which = if n = 1 then "axis" else "last but one"
+            raise (
+                ShapeException
+                    $"matmul: shapes {a.Shape} and {b.Shape} do not fit: the last axis of the first is {a.Shape[m - 1]}, the {which} of the second {b.Shape[max 0 (n - 2)]}"
+            )
+        let notation =
+            match m, n with
+            | 1, 1 -> "i,i->"
+            | 1, _ -> "i,...ij->...j"
+            | _, 1 -> "...ij,j->...i"
+            | _ -> "...ij,...jk->...ik"
+        einsum notation [ a; b ]
 
     /// The value repeated along new leading axes and axes of extent 1.
     let broadcastTo (shape: int list) (x: Expr) : Expr =
@@ -159,28 +186,44 @@ module Functions =
             value
         reduceWith "prod" product keepDims axes x
 
+    // "Over" some axes, which go away; "keeping" them, with extent 1. Over no axes nothing is reduced.
+    let private over f (axes: int list) (x: Expr) : Expr =
+        if axes.IsEmpty then x else f false (Array.ofList axes) x
+    let private keeping f (axes: int list) (x: Expr) : Expr =
+        if axes.IsEmpty then x else f true (Array.ofList axes) x
+
     /// The sum over all elements.
     let sum (x: Expr) : Expr = sumAxes false [||] x
-    /// The sum over some axes.
-    let sumOver (axes: int list) (x: Expr) : Expr =
-        if axes.IsEmpty then
-            x
-        else
-            sumAxes false (Array.ofList axes) x
+    /// The sum over some axes, which go away.
+    let sumOver (axes: int list) (x: Expr) : Expr = over sumAxes axes x
+    /// The sum over some axes, which stay with extent 1.
+    let sumKeeping (axes: int list) (x: Expr) : Expr = keeping sumAxes axes x
     /// The mean over all elements; NaN where there are none.
     let mean (x: Expr) : Expr = meanAxes false [||] x
-    /// The mean over some axes.
-    let meanOver (axes: int list) (x: Expr) : Expr =
-        if axes.IsEmpty then
-            x
-        else
-            meanAxes false (Array.ofList axes) x
+    /// The mean over some axes, which go away.
+    let meanOver (axes: int list) (x: Expr) : Expr = over meanAxes axes x
+    /// The mean over some axes, which stay with extent 1.
+    let meanKeeping (axes: int list) (x: Expr) : Expr = keeping meanAxes axes x
     /// The product over all elements, 1 where there are none.
     let prod (x: Expr) : Expr = prodAxes false [||] x
+    /// The product over some axes, which go away.
+    let prodOver (axes: int list) (x: Expr) : Expr = over prodAxes axes x
+    /// The product over some axes, which stay with extent 1.
+    let prodKeeping (axes: int list) (x: Expr) : Expr = keeping prodAxes axes x
     /// The largest element; equal ones share the derivative. NaN if one is NaN.
     let reduceMax (x: Expr) : Expr = extremeAxes Extreme.Max false [||] x
+    /// The largest elements over some axes, which go away.
+    let reduceMaxOver (axes: int list) (x: Expr) : Expr = over (extremeAxes Extreme.Max) axes x
+    /// The largest elements over some axes, which stay with extent 1.
+    let reduceMaxKeeping (axes: int list) (x: Expr) : Expr =
+        keeping (extremeAxes Extreme.Max) axes x
     /// The smallest element; equal ones share the derivative. NaN if one is NaN.
     let reduceMin (x: Expr) : Expr = extremeAxes Extreme.Min false [||] x
+    /// The smallest elements over some axes, which go away.
+    let reduceMinOver (axes: int list) (x: Expr) : Expr = over (extremeAxes Extreme.Min) axes x
+    /// The smallest elements over some axes, which stay with extent 1.
+    let reduceMinKeeping (axes: int list) (x: Expr) : Expr =
+        keeping (extremeAxes Extreme.Min) axes x
     /// Where the largest element along an axis is first met: int64.
     let argmax (axis: int) (x: Expr) : Expr = Reduce.arg Extreme.Max axis x
     /// Where the smallest element along an axis is first met: int64.
@@ -213,6 +256,10 @@ module Functions =
 
     /// log Σ eˣ without overflow; −∞ where there is nothing to sum.
     let logsumexp (x: Expr) : Expr = logsumexpAxes false [||] x
+    /// log Σ eˣ over some axes, which go away.
+    let logsumexpOver (axes: int list) (x: Expr) : Expr = over logsumexpAxes axes x
+    /// log Σ eˣ over some axes, which stay with extent 1.
+    let logsumexpKeeping (axes: int list) (x: Expr) : Expr = keeping logsumexpAxes axes x
 
     /// eˣ / Σ eˣ along an axis, without overflow.
     let softmax (axis: int) (x: Expr) : Expr =
@@ -441,6 +488,11 @@ module Functions =
     /// The derivative of the sum of y with respect to each of xs, as graphs. xs may be any nodes. Zeros where y does not depend on one.
     let grads (y: Expr) (xs: Expr list) : Expr list =
         simplified (fun () -> Gradient.grad Unconnected.Zeros y (Array.ofList xs))
+        |> List.ofArray
+
+    /// The same, with a choice of what to do if y does not depend on one of xs: zeros, or an error that names it.
+    let gradsWith (unconnected: Unconnected) (y: Expr) (xs: Expr list) : Expr list =
+        simplified (fun () -> Gradient.grad unconnected y (Array.ofList xs))
         |> List.ofArray
 
     /// The derivative of the sum of y with respect to x, as a graph.

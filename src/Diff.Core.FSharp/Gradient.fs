@@ -25,6 +25,14 @@ module internal Gradient =
                     $"{operation}: {describe e} is {DType.name e.DType}; derivatives need float32 or float64, so cast it or leave it out"
             )
 
+    /// A constant is its number: folding would take it for one, so no derivative with respect to it would be left to find.
+    let private target operation (x: Expr) =
+        match x.Op with
+        | Op.Const c ->
+            invalidOp
+                $"{operation}: {Words.number c} is a constant, and nothing can be differentiated with respect to it; make it a variable"
+        | _ -> differentiable operation x
+
     /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
     let private gradScopes () : Expr -> Scope =
         let top = Scope.Under(null, "grad")
@@ -52,7 +60,7 @@ module internal Gradient =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> Array.create needed.Length null
-        | Pointwise partial -> each (fun i -> partial i y.Args y * g)
+        | Pointwise apply -> each (fun i -> apply i y.Args y g)
         | Linear transpose
         | Multilinear transpose -> each (fun i -> transpose i y.Args g)
         | General vjp -> vjp needed y.Args y g
@@ -115,7 +123,7 @@ module internal Gradient =
     /// The product of the cotangent g of y with the Jacobians of y: the gradient of Σ y·g with respect to each of `xs`, in one pass.
     let vjp unconnected (y: Expr) (g: Expr) (xs: Expr[]) : Expr[] =
         differentiable "vjp" y
-        Array.iter (differentiable "vjp") xs
+        Array.iter (target "vjp") xs
         if not (g.Shape.Equals y.Shape) || g.DType <> y.DType then
             raise (
                 ShapeException
@@ -126,7 +134,7 @@ module internal Gradient =
     /// The gradient of the sum of y with respect to each of `xs`: vjp with a cotangent of ones.
     let grad unconnected (y: Expr) (xs: Expr[]) : Expr[] =
         differentiable "grad" y
-        Array.iter (differentiable "grad") xs
+        Array.iter (target "grad") xs
         accumulate y (Expr.OnesLike y) xs |> connect "grad" unconnected y xs
 
     /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
@@ -147,7 +155,7 @@ module internal Gradient =
                    | v -> yield i, v |]
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> null
-        | Pointwise partial -> present |> Seq.map (fun (i, v) -> partial i y.Args y * v) |> sum
+        | Pointwise apply -> present |> Seq.map (fun (i, v) -> apply i y.Args y v) |> sum
         | Multilinear _ -> present |> Seq.map (fun (i, v) -> y.With(Array.updateAt i v y.Args)) |> sum
         | Linear _ ->
             let args =
@@ -187,14 +195,21 @@ module internal Gradient =
 
     and private push (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr | null =
         let tangent = NodeMap<Expr | null>()
-        Array.iter2 (fun (x: Expr) v -> tangent[x] <- v) xs vs
+        // A node given twice has both tangents; one that depends on another has its own and what comes through the other:
+        // so the pairing with vjp, which gives each node its total derivative, holds.
+        let add (x: Expr) (v: Expr | null) =
+            tangent[x] <-
+                match tangent[x], v with
+                | null, v -> v
+                | sum, null -> sum
+                | sum, v -> sum + v
+        Array.iter2 (fun (x: Expr) (v: Expr) -> add x v) xs vs
         for node in youngerThan xs y do
             let isReached () =
                 node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
-            if DType.isFloat node.DType && isNull tangent[node] && isReached () then
-                tangent[node] <-
-                    Graph.within node.Scope (fun () ->
-                        pushforward node (Array.map (fun a -> tangent[a]) node.Args))
+            if DType.isFloat node.DType && isReached () then
+                Graph.within node.Scope (fun () ->
+                    add node (pushforward node (Array.map (fun a -> tangent[a]) node.Args)))
         tangent[y]
 
     /// The derivative of y along tangents `vs` of `xs`: the Jacobian applied to a direction.
@@ -203,7 +218,7 @@ module internal Gradient =
         if xs.Length <> vs.Length then
             invalidArg "vs" $"jvp: {xs.Length} arguments need as many tangents, got {vs.Length}"
         for x, v in Array.zip xs vs do
-            differentiable "jvp" x
+            target "jvp" x
             if not (v.Shape.Equals x.Shape) || v.DType <> x.DType then
                 raise (
                     ShapeException
@@ -228,7 +243,7 @@ module internal Gradient =
     /// ∂yᵢ/∂xⱼ with the axes of y before those of x: one cotangent a row, stacked.
     let jacobian (y: Expr) (x: Expr) : Expr =
         differentiable "jacobian" y
-        differentiable "jacobian" x
+        target "jacobian" x
         let n = y.Shape.Length
         let shape = Shape(Array.append y.Shape.Dims x.Shape.Dims)
         if n = 0 || x.Shape.Length = 0 then

@@ -68,7 +68,7 @@ module Optimize =
     let clip (limit: float) =
         stateless (fun g _ -> g |> Array.map (Functions.clip -limit limit))
 
-    /// √Σg² over all gradients, in float64 where they differ in type.
+    /// √Σg² over all gradients, added up in float64.
     let globalNorm (gradients: Expr seq) : Expr =
         let squares =
             gradients |> Seq.map (fun g -> cast DType.Float64 (sum (g * g))) |> Array.ofSeq

@@ -63,8 +63,6 @@ type Shape private (dims: int[], length: int) =
 /// Arithmetic of shapes: strides, axes, broadcasting.
 [<RequireQualifiedAccess>]
 module internal Shape =
-    let ofDims (dims: int[]) = Shape dims
-
     /// Elements between neighbours along each axis, row-major.
     let strides (dims: int[]) =
         let strides = Array.zeroCreate dims.Length

@@ -58,13 +58,7 @@ module internal Simplify =
             | Op.Elementwise _
             | Op.Cast ->
                 let result = NDArray.Zeros(e.DType, Shape.Scalar)
-                let scalar =
-                    Expr(
-                        e.Op,
-                        e.Args |> Array.map (fun a -> Expr.BroadcastTo(a, a.Shape)),
-                        Shape.Scalar,
-                        e.DType
-                    )
+                let scalar = Expr(e.Op, e.Args, Shape.Scalar, e.DType)
                 (Rules.ofOp e.Op)
                     .Kernel(scalar)
                     .Invoke(constants |> Array.map (fun c -> NDArray.Full(c, Shape.Scalar)), result)
@@ -100,7 +94,6 @@ module internal Simplify =
         | Fn.Add, [| x; Neg keep y |] -> x - y
         | Fn.Add, [| Neg keep x; y |] -> y - x
         | Fn.Sub, [| x; IsZero |] -> x
-        | Fn.Sub, [| IsZero; x |] -> -x
         | Fn.Sub, [| x; Neg keep y |] -> x + y
         | Fn.Mul, [| IsOne; x |]
         | Fn.Mul, [| x; IsOne |] -> x
@@ -168,9 +161,9 @@ module internal Simplify =
                 | ValueNone -> identity keep build (Contraction.absorb uses keep e)
             if same next e then share e
             elif next.Id <= keep then next
-            else Graph.within e.Scope (fun () -> build next)
+            else build next
         let replace original (node: Expr) =
-            let result = build node
+            let result = Graph.within node.Scope (fun () -> build node)
             uses[result] <- max uses[result] uses[original]
             result
         Graph.rebuild replace nodes roots

@@ -52,6 +52,13 @@ type Slice private (kind: int, start: Index, stop: Index, step: int) =
 /// From slices to windows.
 [<RequireQualifiedAccess>]
 module internal Slicing =
+    /// How many steps of a size, either way, fit a span; written so that no step overflows.
+    let private count span (step: int) =
+        if span <= 0 then
+            0
+        else
+            1 + int (int64 (span - 1) / abs (int64 step))
+
     /// First element and number of elements of start, stop (exclusive), step along an axis, as Python counts them:
     /// negative bounds count from the end, bounds beyond the axis are cut, absent ones mean the whole.
     let window (extent: int) (start: int voption) (stop: int voption) (step: int) : struct (int * int) =
@@ -65,11 +72,11 @@ module internal Slicing =
             | ValueNone -> absent
         if step > 0 then
             let first, last = bound 0 extent 0 start, bound 0 extent extent stop
-            struct (first, max 0 ((last - first + step - 1) / step))
+            struct (first, count (last - first) step)
         else
             let first = bound -1 (extent - 1) (extent - 1) start
             let last = bound -1 (extent - 1) -1 stop
-            struct (first, max 0 ((first - last - step - 1) / -step))
+            struct (first, count (first - last) step)
 
     let private offset (shape: Shape) axis (extent: int) (index: Index) =
         let i =
@@ -125,21 +132,21 @@ module internal Slicing =
                     starts[axis] <- i
                     dims[axis] <- 1
                 else
-                    let first, count =
+                    let first, taken =
                         if s.Step > 0 then
                             let first, last =
                                 offset shape axis extent s.Start, offset shape axis extent s.Stop
-                            first, max 0 ((last - first + s.Step - 1) / s.Step)
+                            first, count (last - first) s.Step
                         elif s.Kind = 0 then
-                            extent - 1, (extent - s.Step - 1) / -s.Step
+                            extent - 1, count extent s.Step
                         else
                             let first, last =
                                 min (extent - 1) (offset shape axis extent s.Start),
                                 offset shape axis extent s.Stop
-                            first, max 0 ((first - last - s.Step - 1) / -s.Step)
-                    starts[axis] <- if count = 0 then 0 else first
+                            first, count (first - last) s.Step
+                    starts[axis] <- if taken = 0 then 0 else first
                     steps[axis] <- s.Step
-                    dims[axis] <- count
-                    seen.Add count
+                    dims[axis] <- taken
+                    seen.Add taken
                 axis <- axis + 1
         struct (starts, steps, Shape dims, Shape(seen.ToArray()))

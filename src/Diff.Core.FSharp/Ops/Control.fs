@@ -14,7 +14,18 @@ module internal Control =
         let holes = args |> Array.mapi (fun i a -> Leaf.input $"arg{i}" a.Shape a.DType)
         let output = f holes
         let nodes = Graph.topological [ output ]
-        let inside = Graph.dependents holes nodes
+        // What depends on the arguments; where nothing does, on the variables that f captures.
+        let sources =
+            let captured (e: Expr) =
+                match e.Op with
+                | Op.Variable _ -> DType.isFloat e.DType && not (Array.contains e holes)
+                | _ -> false
+            let ofArguments = Graph.dependents holes nodes
+            if ofArguments[output] then
+                holes
+            else
+                Array.filter captured nodes
+        let inside = Graph.dependents sources nodes
         let captured = List<Expr>()
         let capture (e: Expr) =
             let isConstant =
@@ -23,7 +34,11 @@ module internal Control =
                 | Op.Literal _
                 | Op.Iota _ -> true
                 | _ -> false
-            if not (inside[e] || isConstant) then
+            if
+                not isConstant
+                && (not inside[e] || Array.contains e sources)
+                && not (Array.contains e holes)
+            then
                 captured.Add e
         let taken = NodeMap<bool>()
         for node in nodes do
@@ -33,7 +48,7 @@ module internal Control =
                         taken[a] <- true
                         capture a
         if not inside[output] then
-            output // depends on no argument: there is nothing to recompute
+            output // depends on nothing that has a derivative: there is nothing to recompute
         else
             let more = captured.ToArray()
             let moreHoles = more |> Array.map (fun e -> Leaf.input "captured" e.Shape e.DType)

@@ -21,6 +21,12 @@ module internal Einsum =
         let shapes = args |> Array.map _.Shape
         let spec = EinsumSpec.parse notation shapes
         let sizes = EinsumSpec.sizes notation spec.Inputs shapes
+        for label in extents.Keys do
+            if not (spec.Output.Contains label || sizes.ContainsKey label) then
+                raise (
+                    ShapeException
+                        $"einsum \"{notation}\": an extent is given for axis '{label}', which the notation does not name"
+                )
         let extent label =
             match sizes.TryGetValue label, extents.TryGetValue label with
             | (true, n), (false, _) -> n
@@ -60,11 +66,15 @@ module internal Einsum =
     let private table (sizes: Dictionary<char, int>) (axes: string) shape (labels: char[]) =
         Loop.offsets (labels |> Array.map (fun c -> sizes[c])) (labelStrides axes shape labels)
 
-    let inline private naive<'T
+    /// 'S is the type that terms are added in: float64 for float32, so that a long sum keeps its digits.
+    let inline private naive<'T, 'S
         when 'T: unmanaged
-        and 'T: (static member (+): 'T * 'T -> 'T)
-        and 'T: (static member (*): 'T * 'T -> 'T)>
-        (one: 'T)
+        and 'S: unmanaged
+        and 'S: (static member (+): 'S * 'S -> 'S)
+        and 'S: (static member (*): 'S * 'S -> 'S)>
+        (one: 'S)
+        ([<InlineIfLambda>] wide: 'T -> 'S)
+        ([<InlineIfLambda>] narrow: 'S -> 'T)
         (outputs: int[])
         (outer: int[][])
         (inner: int[][])
@@ -78,19 +88,19 @@ module internal Einsum =
                 let outer = outer[0]
                 let inner = inner[0]
                 for o in 0 .. outputs.Length - 1 do
-                    let mutable sum = Unchecked.defaultof<'T>
+                    let mutable sum = Unchecked.defaultof<'S>
                     for s in 0 .. terms - 1 do
-                        sum <- sum + x[outer[o] + inner[s]]
-                    out[outputs[o]] <- sum
+                        sum <- sum + wide x[outer[o] + inner[s]]
+                    out[outputs[o]] <- narrow sum
             else
                 for o in 0 .. outputs.Length - 1 do
-                    let mutable sum = Unchecked.defaultof<'T>
+                    let mutable sum = Unchecked.defaultof<'S>
                     for s in 0 .. terms - 1 do
                         let mutable product = one
                         for k in 0 .. args.Length - 1 do
-                            product <- product * args[k].Span<'T>()[outer[k][o] + inner[k][s]]
+                            product <- product * wide (args[k].Span<'T>()[outer[k][o] + inner[k][s]])
                         sum <- sum + product
-                    out[outputs[o]] <- sum)
+                    out[outputs[o]] <- narrow sum)
 
     /// Where nothing is summed, elements only move, whatever their type; a zero keeps its sign.
     let private moved (outputs: int[]) (sources: int[]) =
@@ -119,10 +129,10 @@ module internal Einsum =
         | dtype when inner.Length = 1 && inner[0].Length = 1 ->
             let action = moved outputs outer[0]
             Kernel(fun args result -> Loop.move dtype action args result)
-        | DType.Float32 -> naive<float32> 1f outputs outer inner
-        | DType.Float64 -> naive<float> 1.0 outputs outer inner
-        | DType.Int32 -> naive<int> 1 outputs outer inner
-        | _ -> naive<int64> 1L outputs outer inner
+        | DType.Float32 -> naive<float32, float> 1.0 float float32 outputs outer inner
+        | DType.Float64 -> naive<float, float> 1.0 id id outputs outer inner
+        | DType.Int32 -> naive<int, int> 1 id id outputs outer inner
+        | _ -> naive<int64, int64> 1L id id outputs outer inner
 
     let private distinct (labels: string) =
         Seq.length (Seq.distinct labels) = labels.Length

@@ -33,7 +33,7 @@ module internal Elementwise =
 
     let private unary value partial domain =
         { Value = Unary value
-          Derivative = Pointwise(fun _ xs y -> partial ((xs: Expr[]).[0]) y)
+          Derivative = Pointwise(fun _ xs y g -> partial ((xs: Expr[]).[0]) y * g)
           Domain = [| domain |] }
 
     let private logical value =
@@ -50,22 +50,21 @@ module internal Elementwise =
     let private extreme value wins =
         { Value = value
           Derivative =
-            Pointwise(fun i xs _ ->
+            Pointwise(fun i xs _ g ->
                 let x, other = xs[i], xs[1 - i]
-                where
-                    (map Fn.Equal [ x; other ])
-                    (like x 0.5)
-                    (where (map wins [ x; other ]) (like x 1.0) (like x 0.0)))
+                where (map Fn.Equal [ x; other ]) (0.5 * g) (where (map wins [ x; other ]) g (like g 0.0)))
           Domain = [| (-2.0, -0.1); (0.1, 2.0) |] }
 
     /// ∂(x^y)/∂x = y·x^(y−1), which is 0 for y = 0 also where x = 0; ∂(x^y)/∂y = x^y·log x, taken as 0 where x = 0.
-    let private powPartial i (xs: Expr[]) (power: Expr) =
+    /// In the branch not taken stands a power and a logarithm that exist, so that derivatives of the branch exist too.
+    let private powTimes i (xs: Expr[]) (power: Expr) g =
         let x, y = xs[0], xs[1]
         if i = 0 then
-            where (map Fn.Equal [ y; 0.0 ]) (like x 0.0) (y * map Fn.Pow [ x; y - 1.0 ])
+            let isZero = map Fn.Equal [ y; 0.0 ]
+            where isZero (like g 0.0) (y * map Fn.Pow [ x; where isZero (like y 1.0) (y - 1.0) ] * g)
         else
             let isZero = map Fn.Equal [ x; 0.0 ]
-            where isZero (like x 0.0) (power * log (where isZero (like x 1.0) x))
+            where isZero (like g 0.0) (power * log (where isZero (like x 1.0) x) * g)
 
     let rule =
         function
@@ -75,7 +74,7 @@ module internal Elementwise =
               Domain = [| any |] }
         | Fn.Abs ->
             { unary abs (fun x _ -> map Fn.Sign [ x ]) (0.1, 2.0) with
-                Value = UnaryExact(abs, abs) }
+                Value = UnaryExact(abs, fun n -> if n < 0L then -n else n) }
         | Fn.Sign ->
             { unary Special.sign (fun x _ -> Expr.ZerosLike x) (0.1, 2.0) with
                 Value = UnaryExact(Special.sign, fun n -> int64 (sign n))
@@ -92,10 +91,9 @@ module internal Elementwise =
         | Fn.Sigmoid -> unary Special.sigmoid (fun x y -> y * map Fn.Sigmoid [ -x ]) any
         | Fn.Softplus -> unary Special.softplus (fun x _ -> map Fn.Sigmoid [ x ]) any
         | Fn.Relu ->
-            unary
-                (fun x -> if x < 0.0 then 0.0 else x)
-                (fun x _ -> where (map Fn.Greater [ x; 0.0 ]) (like x 1.0) (like x 0.0))
-                (0.1, 2.0)
+            { Value = Unary(fun x -> if x < 0.0 then 0.0 else x)
+              Derivative = Pointwise(fun _ xs _ g -> where (map Fn.Greater [ xs[0]; 0.0 ]) g (like g 0.0))
+              Domain = [| (0.1, 2.0) |] }
         | Fn.Not -> logical (UnaryExact((fun x -> 1.0 - x), (fun x -> 1L - x)))
         | Fn.And -> logical (BinaryExact((fun x y -> x * y), (&&&)))
         | Fn.Or -> logical (BinaryExact((fun x y -> Math.Max(x, y)), (|||)))
@@ -113,11 +111,11 @@ module internal Elementwise =
               Domain = [| any; any |] }
         | Fn.Div ->
             { Value = Binary (/)
-              Derivative = Pointwise(fun i xs y -> if i = 0 then 1.0 / xs[1] else -(y / xs[1]))
+              Derivative = Pointwise(fun i xs y g -> if i = 0 then g / xs[1] else -(y * (g / xs[1])))
               Domain = [| any; (0.3, 2.0) |] }
         | Fn.Pow ->
             { Value = Binary(fun x y -> Math.Pow(x, y))
-              Derivative = Pointwise powPartial
+              Derivative = Pointwise powTimes
               Domain = [| (0.2, 2.0); any |] }
         | Fn.Max -> extreme (BinaryExact((fun x y -> Math.Max(x, y)), max)) Fn.Greater
         | Fn.Min -> extreme (BinaryExact((fun x y -> Math.Min(x, y)), min)) Fn.Less
@@ -226,6 +224,8 @@ module internal Elementwise =
         fun node ->
             let inline into (toFloat: 'T -> float) (toInt: 'T -> int64) =
                 match node.DType with
+                // Straight from the float, so that what is too large becomes the largest integer, as for int64.
+                | DType.Int32 when DType.isFloat from -> loop1 toFloat (int: float -> int) id
                 | DType.Float64 -> loop1 toFloat (id: float -> float) id
                 | DType.Float32 -> loop1 toFloat float32 id
                 | DType.Int32 -> loop1 toInt int id

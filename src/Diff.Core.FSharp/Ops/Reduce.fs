@@ -104,8 +104,9 @@ module internal Reduce =
             General(fun _ xs y g ->
                 let x = xs[0]
                 let back = expand axes x.Shape
-                let isBest = Elementwise.makeCast x.DType (Expr.Map(Fn.Equal, [| x; back y |]))
-                [| isBest * back (g / sum axes isBest) |])
+                let isBest = Expr.Map(Fn.Equal, [| x; back y |])
+                let share = g / sum axes (Elementwise.makeCast x.DType isBest)
+                [| Expr.Map(Fn.Where, [| isBest; back share; Expr.ZerosLike x |]) |])
           Kernel =
             fun node ->
                 let x = node.Args[0]

@@ -6,8 +6,9 @@ namespace Diff
 type internal Derivative =
     /// Nothing depends smoothly on the operands: comparisons, indices, leaves.
     | Zero
-    /// Index by index: ∂y/∂xᵢ.
-    | Pointwise of partial: (int -> Expr[] -> Expr -> Expr)
+    /// Index by index: ∂y/∂xᵢ times g. A diagonal matrix is its own transpose, so g may be a cotangent or a tangent.
+    /// Where the derivative is 0 by convention, g is masked, not multiplied: 0·∞ never occurs.
+    | Pointwise of apply: (int -> Expr[] -> Expr -> Expr -> Expr)
     /// Linear in all float operands together: the transpose applied to g.
     | Linear of transpose: (int -> Expr[] -> Expr -> Expr)
     /// Linear in each float operand by itself: the transpose applied to g.
