@@ -11,10 +11,10 @@ public static class ExprExtensions
         /// <exception cref="InvalidOperationException">The expression is not a variable.</exception>
         public NDArray? Grad
         {
-            get => Functions.variableIn("Grad", x).Gradient;
+            get => Values.variableIn("Grad", x).Gradient;
             set
             {
-                var variable = Functions.variableIn("Grad", x);
+                var variable = Values.variableIn("Grad", x);
                 if (value is not null) VariableModule.check("Grad", variable, value);
                 variable.Gradient = value;
             }
@@ -22,10 +22,10 @@ public static class ExprExtensions
 
         /// <summary>What a variable holds now: its own memory, not a copy.</summary>
         /// <exception cref="InvalidOperationException">The expression is not a variable, or has no value.</exception>
-        public NDArray Value => VariableModule.valueOf(Functions.variableIn("Value", x));
+        public NDArray Value => VariableModule.valueOf(Values.variableIn("Value", x));
 
         /// <summary>The name of a variable; empty for anything else.</summary>
-        public string Name => Functions.nameOf(x);
+        public string Name => Values.nameOf(x);
 
         /// <summary>The value now, with what the variables hold; an array of its own.</summary>
         public NDArray Eval() => Evaluate.one(x);
@@ -37,13 +37,13 @@ public static class ExprExtensions
 
         /// <summary>The value now of an expression of one element.</summary>
         /// <exception cref="ShapeException">There is not one element.</exception>
-        public double Item() => Functions.item(x);
+        public double Item() => Values.item(x);
 
         /// <summary>Gives a variable another value of the same shape and element type; what is evaluated later sees it.</summary>
         /// <param name="value">The value; its memory is used, not copied.</param>
         /// <exception cref="InvalidOperationException">The expression is not a variable.</exception>
         /// <exception cref="ShapeException">The shape differs.</exception>
-        public void Assign(NDArray value) => Functions.assign(x, value);
+        public void Assign(NDArray value) => Values.assign(x, value);
 
         /// <summary>
         /// Adds the gradient of this scalar to <c>Grad</c> of every variable of a float type that it depends on.
@@ -56,7 +56,7 @@ public static class ExprExtensions
         public void Backward(NDArray cotangent) => Imperative.Backward(x, cotangent);
 
         /// <summary>Forgets what <c>Backward</c> has accumulated in a variable.</summary>
-        public void ZeroGrad() => Functions.variableIn("ZeroGrad", x).Gradient = null;
+        public void ZeroGrad() => Values.variableIn("ZeroGrad", x).Gradient = null;
 
         /// <summary>The graph as LaTeX.</summary>
         public string ToLatex() => Print.Latex(x);

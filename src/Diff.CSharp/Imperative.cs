@@ -17,7 +17,7 @@ internal static class Imperative
         var gradients = Evaluate.many(Gradient.vjp(Unconnected.Zeros, y, seed, variables));
         for (var i = 0; i < variables.Length; i++)
         {
-            var variable = Functions.variableIn("Backward", variables[i]);
+            var variable = Values.variableIn("Backward", variables[i]);
             // Into the new array: what the caller took out of Grad before does not change under him.
             if (variable.Gradient is { } before) Add(before, gradients[i]);
             variable.Gradient = gradients[i];

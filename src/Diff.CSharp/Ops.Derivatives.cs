@@ -56,7 +56,7 @@ public static partial class Ops
 
     /// <summary>A smaller graph of the same value.</summary>
     /// <param name="x">The graph.</param>
-    public static Expr Simplify(Expr x) => Functions.simplify(x);
+    public static Expr Simplify(Expr x) => Derivatives.simplify(x);
 
     /// <summary>
     /// f of the arguments, whose intermediate values are not kept for the derivative but computed again there. What f captures
@@ -94,5 +94,5 @@ public static partial class Ops
             ? [f(xs)]
             : throw new ArgumentException($"call: the function takes {arity} {(arity == 1 ? "argument" : "arguments")}, got {xs.Length}"));
 
-    private static Expr[] Simplified(Func<Expr[]> make) => Functions.simplified(FuncConvert.FromFunc(make));
+    private static Expr[] Simplified(Func<Expr[]> make) => Derivatives.simplified(FuncConvert.FromFunc(make));
 }

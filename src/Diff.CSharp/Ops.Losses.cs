@@ -17,28 +17,28 @@ public static partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit.</exception>
     public static Expr CrossEntropies(Expr logits, Expr targets) =>
         targets.DType is DType.Int32 or DType.Int64
-            ? Functions.crossEntropyOfClasses(logits, targets)
-            : Functions.crossEntropyOfDistributions(logits, targets);
+            ? Losses.crossEntropyOfClasses(logits, targets)
+            : Losses.crossEntropyOfDistributions(logits, targets);
 
     /// <summary>−(t·log σ(x) + (1 − t)·log(1 − σ(x))), index by index, without overflow.</summary>
     /// <param name="logits">x.</param>
     /// <param name="targets">t, from 0 to 1.</param>
-    public static Expr SigmoidCrossEntropy(Expr logits, Expr targets) => Functions.sigmoidCrossEntropy(logits, targets);
+    public static Expr SigmoidCrossEntropy(Expr logits, Expr targets) => Losses.sigmoidCrossEntropy(logits, targets);
 
     /// <summary>The mean of (x − y)² over all elements.</summary>
     /// <param name="x">The predictions.</param>
     /// <param name="y">The targets.</param>
-    public static Expr MeanSquaredError(Expr x, Expr y) => Functions.mse(x, y);
+    public static Expr MeanSquaredError(Expr x, Expr y) => Losses.mse(x, y);
 
     /// <summary>The normal density, index by index.</summary>
     /// <param name="x">Where.</param>
     /// <param name="mean">The mean.</param>
     /// <param name="variance">The variance, not its root.</param>
-    public static Expr NormalDensity(Expr x, Expr mean, Expr variance) => Functions.normalDensity(mean, variance, x);
+    public static Expr NormalDensity(Expr x, Expr mean, Expr variance) => Losses.normalDensity(mean, variance, x);
 
     /// <summary>The logarithm of the normal density, index by index.</summary>
     /// <param name="x">Where.</param>
     /// <param name="mean">The mean.</param>
     /// <param name="variance">The variance, not its root.</param>
-    public static Expr NormalLogDensity(Expr x, Expr mean, Expr variance) => Functions.normalLogDensity(mean, variance, x);
+    public static Expr NormalLogDensity(Expr x, Expr mean, Expr variance) => Losses.normalLogDensity(mean, variance, x);
 }

@@ -5,88 +5,88 @@ public static partial class Ops
     /// <summary>The sum over some axes; all without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr Sum(Expr x, params int[] axes) => Functions.sumAxes(false, axes, x);
+    public static Expr Sum(Expr x, params int[] axes) => Reductions.sumAxes(false, axes, x);
 
     /// <summary>The sum over some axes; all without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr Sum(Expr x, int[] axes, bool keepDims) => Functions.sumAxes(keepDims, axes, x);
+    public static Expr Sum(Expr x, int[] axes, bool keepDims) => Reductions.sumAxes(keepDims, axes, x);
 
     /// <summary>The mean over some axes; all without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr Mean(Expr x, params int[] axes) => Functions.meanAxes(false, axes, x);
+    public static Expr Mean(Expr x, params int[] axes) => Reductions.meanAxes(false, axes, x);
 
     /// <summary>The mean over some axes; all without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr Mean(Expr x, int[] axes, bool keepDims) => Functions.meanAxes(keepDims, axes, x);
+    public static Expr Mean(Expr x, int[] axes, bool keepDims) => Reductions.meanAxes(keepDims, axes, x);
 
     /// <summary>The product over some axes, right to any order of derivative with zeros among the factors; all axes without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr Prod(Expr x, params int[] axes) => Functions.prodAxes(false, axes, x);
+    public static Expr Prod(Expr x, params int[] axes) => Reductions.prodAxes(false, axes, x);
 
     /// <summary>The product over some axes, right to any order of derivative with zeros among the factors; all axes without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr Prod(Expr x, int[] axes, bool keepDims) => Functions.prodAxes(keepDims, axes, x);
+    public static Expr Prod(Expr x, int[] axes, bool keepDims) => Reductions.prodAxes(keepDims, axes, x);
 
     /// <summary>The largest value over some axes, all without any; equal ones share the derivative, a NaN wins.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr ReduceMax(Expr x, params int[] axes) => Functions.extremeAxes(Extreme.Max, false, axes, x);
+    public static Expr ReduceMax(Expr x, params int[] axes) => Reductions.extremeAxes(Extreme.Max, false, axes, x);
 
     /// <summary>The largest value over some axes, all without any; equal ones share the derivative, a NaN wins.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr ReduceMax(Expr x, int[] axes, bool keepDims) => Functions.extremeAxes(Extreme.Max, keepDims, axes, x);
+    public static Expr ReduceMax(Expr x, int[] axes, bool keepDims) => Reductions.extremeAxes(Extreme.Max, keepDims, axes, x);
 
     /// <summary>The smallest value over some axes, all without any; equal ones share the derivative, a NaN wins.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr ReduceMin(Expr x, params int[] axes) => Functions.extremeAxes(Extreme.Min, false, axes, x);
+    public static Expr ReduceMin(Expr x, params int[] axes) => Reductions.extremeAxes(Extreme.Min, false, axes, x);
 
     /// <summary>The smallest value over some axes, all without any; equal ones share the derivative, a NaN wins.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr ReduceMin(Expr x, int[] axes, bool keepDims) => Functions.extremeAxes(Extreme.Min, keepDims, axes, x);
+    public static Expr ReduceMin(Expr x, int[] axes, bool keepDims) => Reductions.extremeAxes(Extreme.Min, keepDims, axes, x);
 
     /// <summary>log Σ eˣ over some axes without overflow; all axes without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes, which go away.</param>
-    public static Expr LogSumExp(Expr x, params int[] axes) => Functions.logsumexpAxes(false, axes, x);
+    public static Expr LogSumExp(Expr x, params int[] axes) => Reductions.logsumexpAxes(false, axes, x);
 
     /// <summary>log Σ eˣ over some axes without overflow; all axes without any.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axes">The axes.</param>
     /// <param name="keepDims">Whether the axes stay, with extent 1.</param>
-    public static Expr LogSumExp(Expr x, int[] axes, bool keepDims) => Functions.logsumexpAxes(keepDims, axes, x);
+    public static Expr LogSumExp(Expr x, int[] axes, bool keepDims) => Reductions.logsumexpAxes(keepDims, axes, x);
 
     /// <summary>Where the largest value along an axis is first met (int64).</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The axis.</param>
-    public static Expr ArgMax(Expr x, int axis = -1) => Functions.argmax(axis, x);
+    public static Expr ArgMax(Expr x, int axis = -1) => Reductions.argmax(axis, x);
 
     /// <summary>Where the smallest value along an axis is first met (int64).</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The axis.</param>
-    public static Expr ArgMin(Expr x, int axis = -1) => Functions.argmin(axis, x);
+    public static Expr ArgMin(Expr x, int axis = -1) => Reductions.argmin(axis, x);
 
     /// <summary>eˣ / Σ eˣ along an axis, without overflow.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The axis.</param>
-    public static Expr Softmax(Expr x, int axis = -1) => Functions.softmax(axis, x);
+    public static Expr Softmax(Expr x, int axis = -1) => Reductions.softmax(axis, x);
 
     /// <summary>x − log Σ eˣ along an axis, without overflow.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The axis.</param>
-    public static Expr LogSoftmax(Expr x, int axis = -1) => Functions.logSoftmax(axis, x);
+    public static Expr LogSoftmax(Expr x, int axis = -1) => Reductions.logSoftmax(axis, x);
 
     /// <summary>
     /// The sum of products in index notation: <c>ij,jk-&gt;ik</c>, <c>ii</c> (trace), <c>...i,...i-&gt;...</c>, <c>i,j-&gt;ij</c>. A label that is
@@ -111,9 +111,9 @@ public static partial class Ops
     /// <param name="a">[…, m, k] or [k].</param>
     /// <param name="b">[…, k, n] or [k].</param>
     /// <exception cref="ShapeException">The shapes do not fit.</exception>
-    public static Expr MatMul(Expr a, Expr b) => Functions.matmul(a, b);
+    public static Expr MatMul(Expr a, Expr b) => Reductions.matmul(a, b);
 
     /// <summary>√Σx² over all elements of all arrays together; its derivative at 0 is 0.</summary>
     /// <param name="xs">The arrays.</param>
-    public static Expr FrobeniusNorm(params Expr[] xs) => Functions.frobeniusNorm(Interop.List(xs));
+    public static Expr FrobeniusNorm(params Expr[] xs) => Losses.frobeniusNorm(Interop.List(xs));
 }

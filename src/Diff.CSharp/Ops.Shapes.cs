@@ -13,7 +13,7 @@ public static partial class Ops
     /// <param name="order">Which axis of x comes at each place.</param>
     /// <exception cref="ShapeException">The order does not name every axis once.</exception>
     public static Expr Transpose(Expr x, params int[] order) =>
-        order.Length == 0 ? Functions.transpose(x) : Functions.permuted(order, x);
+        order.Length == 0 ? Arrangement.transpose(x) : Arrangement.permuted(order, x);
 
     /// <summary>The value repeated along new leading axes and axes of extent 1.</summary>
     /// <param name="x">The array.</param>
@@ -24,7 +24,7 @@ public static partial class Ops
     /// <summary>A new axis of extent 1.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The number that the new axis gets.</param>
-    public static Expr ExpandDims(Expr x, int axis) => Functions.expandDims(axis, x);
+    public static Expr ExpandDims(Expr x, int axis) => Arrangement.expandDims(axis, x);
 
     /// <summary>Arrays one after the other along an axis.</summary>
     /// <param name="axis">The axis.</param>
@@ -36,14 +36,14 @@ public static partial class Ops
     /// <param name="axis">The number that the new axis gets.</param>
     /// <param name="xs">The arrays.</param>
     /// <exception cref="ShapeException">The shapes differ.</exception>
-    public static Expr Stack(int axis, params Expr[] xs) => Functions.stack(axis, Interop.List(xs));
+    public static Expr Stack(int axis, params Expr[] xs) => Arrangement.stack(axis, Interop.List(xs));
 
     /// <summary>Parts of the given extents along an axis.</summary>
     /// <param name="x">The array.</param>
     /// <param name="axis">The axis.</param>
     /// <param name="extents">The parts' extents, which add up to the axis's.</param>
     /// <exception cref="ShapeException">The extents do not add up.</exception>
-    public static Expr[] Split(Expr x, int axis, params int[] extents) => [.. Functions.split(axis, Interop.List(extents), x)];
+    public static Expr[] Split(Expr x, int axis, params int[] extents) => [.. Arrangement.split(axis, Interop.List(extents), x)];
 
     /// <summary>The array with one value added around it.</summary>
     /// <param name="x">The array.</param>
@@ -51,13 +51,13 @@ public static partial class Ops
     /// <param name="value">The value.</param>
     /// <exception cref="ShapeException">There is not one pair of numbers ≥ 0 an axis.</exception>
     public static Expr Pad(Expr x, (int Before, int After)[] widths, double value = 0) =>
-        Functions.padWith(value, Interop.List(widths.Select(w => Tuple.Create(w.Before, w.After))), x);
+        Arrangement.padWith(value, Interop.List(widths.Select(w => Tuple.Create(w.Before, w.After))), x);
 
     /// <summary>The slabs of x along an axis that integers name: its shape is that of x with the axis replaced by the indices' axes.</summary>
     /// <param name="x">The array.</param>
     /// <param name="indices">int32 or int64; negative ones count from the end.</param>
     /// <param name="axis">The axis.</param>
-    public static Expr Gather(Expr x, Expr indices, int axis = 0) => Functions.gather(axis, indices, x);
+    public static Expr Gather(Expr x, Expr indices, int axis = 0) => Arrangement.gather(axis, indices, x);
 
     /// <summary>Zeros of a shape, with slabs added where integers name them; where two go to one place, their sum.</summary>
     /// <param name="values">The slabs.</param>
@@ -71,5 +71,5 @@ public static partial class Ops
     /// <param name="indices">int32 or int64.</param>
     /// <param name="classes">The extent of the new axis.</param>
     /// <param name="dtype">The element type.</param>
-    public static Expr OneHot(Expr indices, int classes, DType dtype = DType.Float64) => Functions.oneHot(classes, dtype, indices);
+    public static Expr OneHot(Expr indices, int classes, DType dtype = DType.Float64) => Arrangement.oneHot(classes, dtype, indices);
 }

@@ -192,8 +192,7 @@ module Optimize =
 /// Parameters with the state of their optimiser: gradients in, new values out.
 [<Sealed>]
 type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr[]) =
-    let variables =
-        parameters |> Array.map (fun p -> Functions.variableIn "optimiser" p)
+    let variables = parameters |> Array.map (fun p -> Values.variableIn "optimiser" p)
     let state =
         optimizer.Initialise parameters
         |> Array.mapi (fun i initial -> Leaf.make $"state{i}" (Evaluate.one initial))
@@ -209,7 +208,7 @@ type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr
         let stepped =
             Array.map3 (fun v (p: Expr) (u: Expr) -> v, p + u) variables parameters updates
         let kept =
-            Array.map2 (fun (s: Expr) (n: Expr) -> Functions.variableIn "optimiser" s, n) state next
+            Array.map2 (fun (s: Expr) (n: Expr) -> Values.variableIn "optimiser" s, n) state next
         Array.append stepped kept
 
 /// One step of training as one plan: the loss, its gradients, the update of the parameters and of the optimiser's state.

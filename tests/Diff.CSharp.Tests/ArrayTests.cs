@@ -1,6 +1,6 @@
 using System.Numerics.Tensors;
-using static Diff.Ops;
 using Xunit;
+using static Diff.Ops;
 
 namespace Diff.Tests;
 
