@@ -609,11 +609,11 @@ let ``integers and bools have the same values simplified and compiled`` (case: s
         if case = $"Fn.{c.Name}" then
             let fn = FSharp.Reflection.FSharpValue.MakeUnion(c, [||], fns) |> unbox<Fn>
             let arity =
-                match (Elementwise.rule fn).Value with
-                | ScalarValue.Unary _
-                | ScalarValue.UnaryExact _ -> 1
-                | ScalarValue.Select -> 3
-                | _ -> 2
+                match fn with
+                | Fn.Not -> 1
+                | Fn.And
+                | Fn.Or -> 2
+                | fn -> (Elementwise.rule fn).Domain.Length
             for dtype in [ DType.Int32; DType.Int64; DType.Bool ] do
                 if (Fn.refuses fn dtype).IsNone then
                     let ofType (x: Expr) = cast dtype x

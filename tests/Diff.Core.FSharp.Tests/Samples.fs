@@ -130,17 +130,12 @@ let private extra fn =
 
 let private ofFn (fn: Fn) : Sample list =
     let row = Elementwise.rule fn
-    let isUnary =
-        match row.Value with
-        | ScalarValue.Unary _
-        | ScalarValue.UnaryExact _ -> true
-        | _ -> false
     let fromRow =
         match row.Derivative, row.Domain with
         | Zero, [| domain |] ->
             [ sample "beside its operand" [ spread 3 domain [ 3 ] ] (fun xs -> map fn xs * xs[0]) ]
         | Zero, _ -> []
-        | _, [| domain |] when isUnary -> ofUnary fn domain
+        | _, [| domain |] -> ofUnary fn domain
         | _, [| first; second |] -> ofBinary fn first second
         | _ -> []
     [ for s in fromRow @ extra fn ->

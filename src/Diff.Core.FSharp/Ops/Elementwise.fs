@@ -6,20 +6,12 @@ open System.Collections.Generic
 /// A scalar function: value, derivative and where it is smooth.
 type internal ScalarRule =
     {
-        Value: ScalarValue
+        /// The loop for an element type.
+        Value: DType -> Kernel
         Derivative: Derivative
         /// For each operand, an interval in which the function is smooth; the laws draw their points from there.
         Domain: (float * float)[]
     }
-
-and internal ScalarValue =
-    | Unary of (float -> float)
-    | Binary of (float -> float -> float)
-    /// Also for integers and bools, the latter as 0 and 1.
-    | UnaryExact of (float -> float) * (int64 -> int64)
-    | BinaryExact of (float -> float -> float) * (int64 -> int64 -> int64)
-    | Test of (float -> float -> bool) * (int64 -> int64 -> bool)
-    | Select
 
 /// Scalar functions applied index by index: one row each.
 [<RequireQualifiedAccess>]
@@ -31,20 +23,16 @@ module internal Elementwise =
     /// A scalar constant of the element type of x.
     let private like (x: Expr) value = Expr.Full(value, Shape.Scalar, x.DType)
 
-    let private unary value partial domain =
-        { Value = Unary value
+    let inline private unary ([<InlineIfLambda>] value: float -> float) partial domain =
+        { Value = Loops.floats1 value
           Derivative = Pointwise(fun _ xs y g -> partial ((xs: Expr[]).[0]) y * g)
           Domain = [| domain |] }
 
-    let private logical value =
+    /// A function that passes nothing back, of so many numbers (none for a function of bools).
+    let private flat value numbers =
         { Value = value
           Derivative = Zero
-          Domain = [||] }
-
-    let private test f g =
-        { Value = Test(f, g)
-          Derivative = Zero
-          Domain = [| any; any |] }
+          Domain = Array.create numbers any }
 
     /// Half of the cotangent goes to each of two equal operands.
     let private extreme value wins =
@@ -69,64 +57,63 @@ module internal Elementwise =
     let rule =
         function
         | Fn.Neg ->
-            { Value = UnaryExact((~-), (~-))
+            { Value = Loops.exact1 (fun x -> -x) (fun n -> -n)
               Derivative = Linear(fun _ _ g -> -g)
               Domain = [| any |] }
         | Fn.Abs ->
-            { unary abs (fun x _ -> map Fn.Sign [ x ]) (0.1, 2.0) with
-                Value = UnaryExact(abs, fun n -> if n < 0L then -n else n) }
+            { unary (fun x -> Math.Abs x) (fun x _ -> map Fn.Sign [ x ]) (0.1, 2.0) with
+                Value = Loops.exact1 (fun x -> Math.Abs x) (fun n -> if n < 0L then -n else n) }
         | Fn.Sign ->
-            { unary Special.sign (fun x _ -> Expr.ZerosLike x) (0.1, 2.0) with
-                Value = UnaryExact(Special.sign, fun n -> int64 (sign n))
-                Derivative = Zero }
-        | Fn.Exp -> unary exp (fun _ y -> y) any
-        | Fn.Log -> unary log (fun x _ -> 1.0 / x) (0.2, 3.0)
-        | Fn.Log1p -> unary Special.log1p (fun x _ -> 1.0 / (1.0 + x)) (-0.7, 2.0)
-        | Fn.Expm1 -> unary Special.expm1 (fun _ y -> y + 1.0) any
-        | Fn.Sqrt -> unary sqrt (fun _ y -> 0.5 / y) (0.2, 3.0)
-        | Fn.Sin -> unary sin (fun x _ -> cos x) any
-        | Fn.Cos -> unary cos (fun x _ -> -(sin x)) any
-        | Fn.Tan -> unary tan (fun _ y -> 1.0 + y * y) (-1.2, 1.2)
-        | Fn.Tanh -> unary tanh (fun _ y -> 1.0 - y * y) any
-        | Fn.Sigmoid -> unary Special.sigmoid (fun x y -> y * map Fn.Sigmoid [ -x ]) any
-        | Fn.Softplus -> unary Special.softplus (fun x _ -> map Fn.Sigmoid [ x ]) any
+            { flat (Loops.exact1 (fun x -> Special.sign x) (fun n -> int64 (sign n))) 1 with
+                Domain = [| (0.1, 2.0) |] }
+        | Fn.Exp -> unary (fun x -> exp x) (fun _ y -> y) any
+        | Fn.Log -> unary (fun x -> log x) (fun x _ -> 1.0 / x) (0.2, 3.0)
+        | Fn.Log1p -> unary (fun x -> Special.log1p x) (fun x _ -> 1.0 / (1.0 + x)) (-0.7, 2.0)
+        | Fn.Expm1 -> unary (fun x -> Special.expm1 x) (fun _ y -> y + 1.0) any
+        | Fn.Sqrt -> unary (fun x -> sqrt x) (fun _ y -> 0.5 / y) (0.2, 3.0)
+        | Fn.Sin -> unary (fun x -> sin x) (fun x _ -> cos x) any
+        | Fn.Cos -> unary (fun x -> cos x) (fun x _ -> -(sin x)) any
+        | Fn.Tan -> unary (fun x -> tan x) (fun _ y -> 1.0 + y * y) (-1.2, 1.2)
+        | Fn.Tanh -> unary (fun x -> tanh x) (fun _ y -> 1.0 - y * y) any
+        | Fn.Sigmoid -> unary (fun x -> Special.sigmoid x) (fun x y -> y * map Fn.Sigmoid [ -x ]) any
+        | Fn.Softplus -> unary (fun x -> Special.softplus x) (fun x _ -> map Fn.Sigmoid [ x ]) any
         | Fn.Relu ->
-            { Value = Unary(fun x -> if x < 0.0 then 0.0 else x)
+            { Value = Loops.floats1 (fun x -> if x < 0.0 then 0.0 else x)
               Derivative = Pointwise(fun _ xs _ g -> where (map Fn.Greater [ xs[0]; 0.0 ]) g (like g 0.0))
               Domain = [| (0.1, 2.0) |] }
-        | Fn.Not -> logical (UnaryExact((fun x -> 1.0 - x), (fun x -> 1L - x)))
-        | Fn.And -> logical (BinaryExact((fun x y -> x * y), (&&&)))
-        | Fn.Or -> logical (BinaryExact((fun x y -> Math.Max(x, y)), (|||)))
+        | Fn.Not -> flat (Loops.exact1 (fun x -> 1.0 - x) (fun n -> 1L - n)) 0
+        | Fn.And -> flat (Loops.exact2 (fun x y -> x * y) (fun m n -> m &&& n)) 0
+        | Fn.Or -> flat (Loops.exact2 (fun x y -> Math.Max(x, y)) (fun m n -> m ||| n)) 0
         | Fn.Add ->
-            { Value = BinaryExact((+), (+))
+            { Value = Loops.exact2 (fun x y -> x + y) (fun m n -> m + n)
               Derivative = Linear(fun _ _ g -> g)
               Domain = [| any; any |] }
         | Fn.Sub ->
-            { Value = BinaryExact((-), (-))
+            { Value = Loops.exact2 (fun x y -> x - y) (fun m n -> m - n)
               Derivative = Linear(fun i _ g -> if i = 0 then g else -g)
               Domain = [| any; any |] }
         | Fn.Mul ->
-            { Value = BinaryExact((*), (*))
+            { Value = Loops.exact2 (fun x y -> x * y) (fun m n -> m * n)
               Derivative = Multilinear(fun i xs g -> xs[1 - i] * g)
               Domain = [| any; any |] }
         | Fn.Div ->
-            { Value = Binary (/)
+            { Value = Loops.floats2 (fun x y -> x / y)
               Derivative = Pointwise(fun i xs y g -> if i = 0 then g / xs[1] else -(y * (g / xs[1])))
               Domain = [| any; (0.3, 2.0) |] }
         | Fn.Pow ->
-            { Value = Binary(fun x y -> Math.Pow(x, y))
+            { Value = Loops.floats2 (fun x y -> Math.Pow(x, y))
               Derivative = Pointwise powTimes
               Domain = [| (0.2, 2.0); any |] }
-        | Fn.Max -> extreme (BinaryExact((fun x y -> Math.Max(x, y)), max)) Fn.Greater
-        | Fn.Min -> extreme (BinaryExact((fun x y -> Math.Min(x, y)), min)) Fn.Less
-        | Fn.Equal -> test (=) (=)
-        | Fn.NotEqual -> test (<>) (<>)
-        | Fn.Less -> test (<) (<)
-        | Fn.LessEqual -> test (<=) (<=)
-        | Fn.Greater -> test (>) (>)
-        | Fn.GreaterEqual -> test (>=) (>=)
+        | Fn.Max -> extreme (Loops.exact2 (fun x y -> Math.Max(x, y)) (fun m n -> Math.Max(m, n))) Fn.Greater
+        | Fn.Min -> extreme (Loops.exact2 (fun x y -> Math.Min(x, y)) (fun m n -> Math.Min(m, n))) Fn.Less
+        | Fn.Equal -> flat (Loops.test (fun x y -> x = y) (fun m n -> m = n)) 2
+        | Fn.NotEqual -> flat (Loops.test (fun x y -> x <> y) (fun m n -> m <> n)) 2
+        | Fn.Less -> flat (Loops.test (fun x y -> x < y) (fun m n -> m < n)) 2
+        | Fn.LessEqual -> flat (Loops.test (fun x y -> x <= y) (fun m n -> m <= n)) 2
+        | Fn.Greater -> flat (Loops.test (fun x y -> x > y) (fun m n -> m > n)) 2
+        | Fn.GreaterEqual -> flat (Loops.test (fun x y -> x >= y) (fun m n -> m >= n)) 2
         | Fn.Where ->
-            { Value = Select
+            { Value = Loops.select
               Derivative =
                 Linear(fun i xs g ->
                     where
@@ -135,77 +122,10 @@ module internal Elementwise =
                         (if i = 1 then Expr.ZerosLike g else g))
               Domain = [| (0.0, 1.0); any; any |] }
 
-    let private select =
-        { new IMove with
-            member _.Run<'T when 'T: unmanaged>(args, result) =
-                let condition = args[0].Span<bool>()
-                let a = args[1].Span<'T>()
-                let b = args[2].Span<'T>()
-                let out = result.Span<'T>()
-                for i in 0 .. out.Length - 1 do
-                    out[i] <- if condition[i] then a[i] else b[i] }
-
-    // Each loop below converts to float64 or int64, the types of the rows, and back. For +, −, ×, ÷ and √ of float32
-    // this rounds exactly as float32 arithmetic does (Figueroa 1995: 53 ≥ 2·24 + 2).
-    let inline private loop1 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'U) =
-        Kernel(fun args result ->
-            let x = args[0].Span<'T>()
-            let out = result.Span<'R>()
-            for i in 0 .. out.Length - 1 do
-                out[i] <- back (f (convert x[i])))
-
-    let inline private loop2 (convert: 'T -> 'V) (back: 'U -> 'R) (f: 'V -> 'V -> 'U) =
-        let f = OptimizedClosures.FSharpFunc<_, _, _>.Adapt f
-        Kernel(fun args result ->
-            let x = args[0].Span<'T>()
-            let y = args[1].Span<'T>()
-            let out = result.Span<'R>()
-            for i in 0 .. out.Length - 1 do
-                out[i] <- back (f.Invoke(convert x[i], convert y[i])))
-
-    let private ofBool (b: bool) = if b then 1L else 0L
-
-    let private kernel1 (dtype: DType) f g =
-        match dtype with
-        | DType.Float64 -> loop1 id id f
-        | DType.Float32 -> loop1 (float: float32 -> float) float32 f
-        | DType.Int32 -> loop1 (int64: int -> int64) int g
-        | DType.Int64 -> loop1 id id g
-        | _ -> loop1 ofBool ((<>) 0L) g
-
-    let private kernel2 (dtype: DType) f g =
-        match dtype with
-        | DType.Float64 -> loop2 id id f
-        | DType.Float32 -> loop2 (float: float32 -> float) float32 f
-        | DType.Int32 -> loop2 (int64: int -> int64) int g
-        | DType.Int64 -> loop2 id id g
-        | _ -> loop2 ofBool ((<>) 0L) g
-
-    let private kernelTest (dtype: DType) f g =
-        match dtype with
-        | DType.Float64 -> loop2 (id: float -> float) (id: bool -> bool) f
-        | DType.Float32 -> loop2 (float: float32 -> float) id f
-        | DType.Int32 -> loop2 (int64: int -> int64) id g
-        | DType.Int64 -> loop2 (id: int64 -> int64) id g
-        | _ -> loop2 ofBool id g
-
-    let private floatsOnly (_: int64) : int64 =
-        raise (DTypeException "a function of floats was asked for integers")
-    let private floatsOnly2 (_: int64) = floatsOnly
-
-    let private kernelOf fn (dtype: DType) : Kernel =
-        match (rule fn).Value with
-        | Unary f -> kernel1 dtype f floatsOnly
-        | UnaryExact(f, g) -> kernel1 dtype f g
-        | Binary f -> kernel2 dtype f floatsOnly2
-        | BinaryExact(f, g) -> kernel2 dtype f g
-        | Test(f, g) -> kernelTest dtype f g
-        | Select -> Kernel(fun args result -> Loop.move dtype select args result)
-
     /// One kernel for each element type, made when first asked for: nothing else of the node matters.
     let private kernels fn : Expr -> Kernel =
         let made =
-            Enum.GetValues<DType>() |> Array.map (fun dtype -> lazy kernelOf fn dtype)
+            Enum.GetValues<DType>() |> Array.map (fun dtype -> lazy (rule fn).Value dtype)
         fun node -> made[int node.Args[node.Args.Length - 1].DType].Value
 
     let private rules =
@@ -225,18 +145,18 @@ module internal Elementwise =
             let inline into (toFloat: 'T -> float) (toInt: 'T -> int64) =
                 match node.DType with
                 // Straight from the float, so that what is too large becomes the largest integer, as for int64.
-                | DType.Int32 when DType.isFloat from -> loop1 toFloat (int: float -> int) id
-                | DType.Float64 -> loop1 toFloat (id: float -> float) id
-                | DType.Float32 -> loop1 toFloat float32 id
-                | DType.Int32 -> loop1 toInt int id
-                | DType.Int64 -> loop1 toInt (id: int64 -> int64) id
-                | _ -> loop1 toFloat ((<>) 0.0) id
+                | DType.Int32 when DType.isFloat from -> Loops.one toFloat (int: float -> int) id
+                | DType.Float64 -> Loops.one toFloat (id: float -> float) id
+                | DType.Float32 -> Loops.one toFloat float32 id
+                | DType.Int32 -> Loops.one toInt int id
+                | DType.Int64 -> Loops.one toInt (id: int64 -> int64) id
+                | _ -> Loops.one toFloat ((<>) 0.0) id
             match from with
             | DType.Float64 -> into (id: float -> float) int64
             | DType.Float32 -> into (float: float32 -> float) int64
             | DType.Int32 -> into (float: int -> float) int64
             | DType.Int64 -> into (float: int64 -> float) id
-            | _ -> into (fun (b: bool) -> if b then 1.0 else 0.0) ofBool
+            | _ -> into (fun (b: bool) -> if b then 1.0 else 0.0) Loops.ofBool
 
     let makeCast (dtype: DType) (x: Expr) =
         if x.DType = dtype then
