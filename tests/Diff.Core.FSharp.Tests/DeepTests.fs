@@ -90,10 +90,12 @@ let ``S-1 and O-2: two hundred doublings are two hundred nodes`` () =
         Assert.Equal(201, (Graph.topological [ y ]).Length)
         Assert.Equal(1.6069380442589903e60, item y)
         Assert.Equal(1.6069380442589903e60, item derivative)
-    doubled ()
-    let clock = Stopwatch.StartNew()
-    doubled ()
-    Assert.InRange(clock.Elapsed.TotalMilliseconds, 0.0, 200.0)
+    // The best of several: the machine may be busy with other tests. Exponential work would not end at all.
+    let milliseconds () =
+        let clock = Stopwatch.StartNew()
+        doubled ()
+        clock.Elapsed.TotalMilliseconds
+    Assert.InRange(Seq.init 10 (fun _ -> milliseconds ()) |> Seq.min, 0.0, 100.0)
 
 [<Fact>]
 let ``S-1: shared parts have one line each in the formula`` () =

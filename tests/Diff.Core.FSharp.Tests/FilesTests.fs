@@ -123,7 +123,13 @@ module FilesTests =
         let error = Assert.Throws<DiffFormatException>(fun () -> load path format |> ignore)
         let allocated = GC.GetAllocatedBytesForCurrentThread() - before
         Assert.True(allocated < 32_000_000L, $"{allocated} bytes were allocated")
-        Assert.True(clock.Elapsed.TotalSeconds < 1.0, $"it took {clock.Elapsed}")
+        let quickly () =
+            clock.Elapsed.TotalSeconds < 1.0
+            || (clock.Restart() // the machine may have been busy with something else: once more
+                Assert.Throws<DiffFormatException>(fun () -> load path format |> ignore)
+                |> ignore
+                clock.Elapsed.TotalSeconds < 1.0)
+        Assert.True(quickly (), $"it took {clock.Elapsed}")
         Assert.Equal(path, error.Path)
         Assert.StartsWith(path + ": ", error.Message)
         use _ = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)
