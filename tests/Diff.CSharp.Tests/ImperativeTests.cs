@@ -61,6 +61,27 @@ public sealed class ImperativeTests
             Assert.Throws<InvalidOperationException>(() => (Variable(1.0) + 1).Assign(2.0)).Message);
 
     [Fact]
+    public void Backward_without_a_variable_to_differentiate_is_an_error()
+    {
+        Assert.Equal(
+            "Backward: the value depends on no variable of a float type, so there is nothing to differentiate with respect to",
+            Assert.Throws<InvalidOperationException>(() => Sum(Ones(new Shape([2]))).Backward()).Message);
+        Assert.Throws<InvalidOperationException>(() => Sum(Variable(new[] { 1, 2 })).Backward());
+    }
+
+    [Fact]
+    public void A_function_of_several_results_is_not_taken_for_its_first()
+    {
+        var f = Compile(xs => new[] { xs[0], 2 * xs[0] });
+        Assert.Equal(
+            "Invoke: expected a function with one result, got 2; use Call",
+            Assert.Throws<InvalidOperationException>(() => f.Invoke(1.0)).Message);
+        Assert.Equal(
+            "ValueAndGrad: expected a function with one result, got 2; differentiate their sum, or one at a time",
+            Assert.Throws<InvalidOperationException>(() => f.ValueAndGrad(1.0)).Message);
+    }
+
+    [Fact]
     public void A_gradient_of_another_shape_is_refused()
     {
         var w = Variable(new double[] { 1, 2 }, "w");

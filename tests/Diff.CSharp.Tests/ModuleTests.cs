@@ -55,6 +55,29 @@ public sealed class ModuleTests : IDisposable
         Assert.All(net.NamedParameters(), p => Assert.Equal(p.Path, p.Parameter.Name));
     }
 
+    private sealed class Held(HashSet<Linear> layers) : Module
+    {
+        public HashSet<Linear> Layers { get; } = layers;
+    }
+
+    [Fact]
+    public void Modules_in_a_set_are_found() => Assert.Equal(4, new Held([new Linear(2, 2), new Linear(2, 2)]).Parameters().Length);
+
+    private sealed class Twice : Module
+    {
+        private readonly Parameter _weight = new(1.0);
+
+        public Parameter Weight { get; } = new(2.0);
+
+        protected override Expr Forward(Expr x) => _weight * Weight * x;
+    }
+
+    [Fact]
+    public void Two_parameters_of_one_path_are_refused() =>
+        Assert.Contains(
+            "Twice: two parameters have the path \"weight\"",
+            Assert.Throws<InvalidOperationException>(() => new Twice().Parameters()).Message, StringComparison.Ordinal);
+
     [Fact]
     public void A_shared_parameter_counts_once()
     {
