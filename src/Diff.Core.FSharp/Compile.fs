@@ -25,8 +25,6 @@ type internal UpdatePlan(inputs: Expr[], results: Expr[], updates: (Variable * E
             let variable, _ = updates[i]
             values[outputs[first + i]].CopyTo(Variable.valueOf variable)
 
-    member _.Plan = plan
-
     /// Runs once and gives what `read` makes of the results, which are good only until it returns.
     member _.Run(inputs: NDArray[], read: NDArray[] -> int[] -> 'R) : 'R =
         plan.Run(

@@ -66,75 +66,55 @@ module internal Contraction =
                     Expr.Contract({ spec with Inputs = rest }, Array.removeAt k e.Args, e.Shape)
                 | _ -> e
 
-    /// The labels of `inner` written in those of the place it takes: its output becomes `place`, its own labels become new ones.
-    let private rename (place: string) (inner: EinsumSpec) (used: HashSet<char>) : string[] option =
+    /// The labels of `inner`, whose output has each label once, written in those of the place it takes: its output becomes
+    /// `place`, its other labels become new ones.
+    let private rename (place: string) (inner: EinsumSpec) (used: HashSet<char>) : string[] =
         let names = Dictionary<char, char>()
-        let mutable consistent = true
-        Seq.iter2
-            (fun inside outside ->
-                match names.TryGetValue inside with
-                | true, known -> consistent <- consistent && known = outside
-                | _ -> names[inside] <- outside)
-            inner.Output
-            place
-        if not consistent then
-            None // a diagonal written inside, read along two labels outside
-        else
-            let fresh = (EinsumSpec.freshLabels used).GetEnumerator()
-            let name c =
-                match names.TryGetValue c with
-                | true, known -> known
-                | _ ->
-                    fresh.MoveNext() |> ignore
-                    names[c] <- fresh.Current
-                    used.Add fresh.Current |> ignore
-                    fresh.Current
-            inner.Inputs |> Array.map (String.map name) |> Some
+        Seq.iter2 (fun inside outside -> names[inside] <- outside) inner.Output place
+        let fresh = (EinsumSpec.freshLabels used).GetEnumerator()
+        let name c =
+            match names.TryGetValue c with
+            | true, known -> known
+            | _ ->
+                fresh.MoveNext() |> ignore
+                names[c] <- fresh.Current
+                used.Add fresh.Current |> ignore
+                fresh.Current
+        inner.Inputs |> Array.map (String.map name)
 
     /// Takes the operands of an operand that is itself a contraction into this one, where that repeats no work:
     /// when nobody else uses it, or when it only permutes and repeats.
     let absorb (uses: NodeMap<int>) (keep: int64) (e: Expr) : Expr =
+        let isFree (a: Expr) (inner: EinsumSpec) =
+            let unary = inner.Inputs.Length = 1
+            let summed = inner.Inputs[0] |> Seq.exists (fun c -> not (inner.Output.Contains c))
+            a.Id > keep
+            && ((unary && not summed) || (uses[a] <= 1 && (unary || e.Args.Length = 1)))
+            && Seq.distinct inner.Output |> Seq.length = inner.Output.Length
         match e.Op with
         | Op.Einsum spec ->
-            let isFree (a: Expr) (inner: EinsumSpec) =
-                let unary = inner.Inputs.Length = 1
-                let summed = inner.Inputs[0] |> Seq.exists (fun c -> not (inner.Output.Contains c))
-                a.Id > keep
-                && ((unary && not summed) || (uses[a] <= 1 && (unary || e.Args.Length = 1)))
-            let outerLabels = String.Join("", spec.Inputs) + spec.Output
-            let candidate =
-                e.Args
-                |> Array.tryFindIndex (fun a ->
-                    match a.Op with
-                    | Op.Einsum inner ->
-                        isFree a inner && Seq.distinct inner.Output |> Seq.length = inner.Output.Length
-                    | _ -> false)
-            match candidate with
-            | Some k ->
-                match e.Args[k].Op with
-                | Op.Einsum inner ->
-                    match rename spec.Inputs[k] inner (HashSet<char> outerLabels) with
-                    | Some inputs ->
-                        // Labels that only the inner output had must still get their extent: from the outer output,
-                        // or from another operand. If they are summed outside, the sum of equal terms would lose its count.
-                        let merged = Array.concat [ spec.Inputs[.. k - 1]; inputs; spec.Inputs[k + 1 ..] ]
-                        let lost =
-                            spec.Inputs[k]
-                            |> Seq.exists (fun c ->
-                                not (spec.Output.Contains c)
-                                && not (merged |> Array.exists (fun s -> s.Contains c)))
-                        if lost then
-                            e
-                        else
-                            let args = Array.concat [ e.Args[.. k - 1]; e.Args[k].Args; e.Args[k + 1 ..] ]
-                            Expr.Contract(
-                                { Inputs = merged
-                                  Output = spec.Output },
-                                args,
-                                e.Shape
-                            )
-                    | None -> e
-                | _ -> e
+            let inner (k: int) (a: Expr) =
+                match a.Op with
+                | Op.Einsum inner when isFree a inner -> Some(k, inner)
+                | _ -> None
+            match e.Args |> Seq.mapi inner |> Seq.tryPick id with
+            | Some(k, inner) ->
+                let used = HashSet<char>(String.Join("", spec.Inputs) + spec.Output)
+                let merged =
+                    Array.concat
+                        [ spec.Inputs[.. k - 1]
+                          rename spec.Inputs[k] inner used
+                          spec.Inputs[k + 1 ..] ]
+                // Labels that only the inner output had must still get their extent: from the outer output,
+                // or from another operand. If they are summed outside, the sum of equal terms would lose its count.
+                let isLost c =
+                    not (spec.Output.Contains(c: char))
+                    && not (merged |> Array.exists (fun s -> s.Contains c))
+                if Seq.exists isLost spec.Inputs[k] then
+                    e
+                else
+                    let args = Array.concat [ e.Args[.. k - 1]; e.Args[k].Args; e.Args[k + 1 ..] ]
+                    Expr.Contract({ spec with Inputs = merged }, args, e.Shape)
             | None -> e
         | _ -> e
 

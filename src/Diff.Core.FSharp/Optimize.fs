@@ -199,8 +199,6 @@ type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr
 
     /// The leaves that hold the state.
     member _.State = state
-    member _.Parameters = parameters
-    member _.Optimizer = optimizer
 
     /// What each variable becomes, given the gradients' graphs.
     member _.Updates(gradients: Expr[]) : (Variable * Expr)[] =

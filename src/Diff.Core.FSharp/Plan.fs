@@ -98,10 +98,6 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
     member _.Steps = steps
     member _.Slots = slots
     member _.Outputs = outputs
-    /// Bytes of storage for one run, without inputs and variables.
-    member _.Bytes =
-        buffers
-        |> Array.sumBy (fun (dtype, length) -> int64 length * int64 (DType.size dtype))
 
     /// Runs the plan and lets `read` look at the outputs, which are good only until it returns.
     member _.Run(inputs: NDArray[], read: Workspace -> int[] -> 'R) : 'R =

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Xunit;
 using static Diff.Ops;
 
@@ -108,6 +109,24 @@ public sealed class ImperativeTests
         Assert.Equal(6, Grad(Grad(z, x), y).Item());
         z.Backward();
         Assert.Equal(9, y.Grad!.Float(0));
+    }
+
+    // The recipe of docs/add-an-op.md.
+    private sealed class Dot : Function
+    {
+        protected override NDArray Forward(NDArray[] a) => TensorPrimitives.Dot<double>(a[0].Span<double>(), a[1].Span<double>());
+        protected override Expr?[] Backward(Expr[] a, Expr value, Expr g) => [g * a[1], g * a[0]];
+        protected override Shape ResultShape(Shape[] shapes) => Shape.Scalar;
+    }
+
+    [Fact]
+    public void The_recipe_for_an_operation_from_outside_works()
+    {
+        var (x, y) = (Variable(new double[] { 1, 2, 3 }), Variable(new double[] { 4, 5, 6 }));
+        var z = new Dot().Apply(x, y);
+        Assert.Equal(32, z.Item());
+        Assert.Equal([4, 5, 6], Grad(z, x).Eval().ToArray<double>());
+        Check.Gradients(xs => new Dot().Apply(xs), [x.Value, y.Value]).ThrowIfWorseThan(8);
     }
 
     [Fact]
