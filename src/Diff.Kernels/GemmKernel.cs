@@ -5,61 +5,6 @@ using System.Runtime.Intrinsics;
 
 namespace Diff.Kernels;
 
-/// <summary>A vector width: one source serves 512, 256 and 128 bits. MultiplyAdd is one fused instruction where the machine has it (x86 from 2013,
-/// Arm64), else two; KeepLast sets all lanes but the last `count` to zero.</summary>
-internal unsafe interface ISimd<T, V> where T : unmanaged where V : struct
-{
-    static abstract int Count { get; }
-    static abstract V Load(T* source);
-    static abstract void Store(V x, T* target);
-    static abstract V Broadcast(T x);
-    static abstract V MultiplyAdd(V x, V y, V z);
-    static abstract V KeepLast(V x, int count);
-    static abstract T Sum(V x);
-}
-
-internal unsafe struct Simd512<T> : ISimd<T, Vector512<T>> where T : unmanaged, INumber<T>
-{
-    public static int Count => Vector512<T>.Count;
-    public static Vector512<T> Load(T* source) => Vector512.Load(source);
-    public static void Store(Vector512<T> x, T* target) => x.Store(target);
-    public static Vector512<T> Broadcast(T x) => Vector512.Create(x);
-    public static Vector512<T> MultiplyAdd(Vector512<T> x, Vector512<T> y, Vector512<T> z) => typeof(T) == typeof(float)
-        ? Vector512.MultiplyAddEstimate(x.AsSingle(), y.AsSingle(), z.AsSingle()).As<float, T>()
-        : Vector512.MultiplyAddEstimate(x.AsDouble(), y.AsDouble(), z.AsDouble()).As<double, T>();
-    public static Vector512<T> KeepLast(Vector512<T> x, int count) =>
-        x & Vector512.GreaterThanOrEqual(Vector512<T>.Indices, Vector512.Create(T.CreateTruncating(Count - count)));
-    public static T Sum(Vector512<T> x) => Vector512.Sum(x);
-}
-
-internal unsafe struct Simd256<T> : ISimd<T, Vector256<T>> where T : unmanaged, INumber<T>
-{
-    public static int Count => Vector256<T>.Count;
-    public static Vector256<T> Load(T* source) => Vector256.Load(source);
-    public static void Store(Vector256<T> x, T* target) => x.Store(target);
-    public static Vector256<T> Broadcast(T x) => Vector256.Create(x);
-    public static Vector256<T> MultiplyAdd(Vector256<T> x, Vector256<T> y, Vector256<T> z) => typeof(T) == typeof(float)
-        ? Vector256.MultiplyAddEstimate(x.AsSingle(), y.AsSingle(), z.AsSingle()).As<float, T>()
-        : Vector256.MultiplyAddEstimate(x.AsDouble(), y.AsDouble(), z.AsDouble()).As<double, T>();
-    public static Vector256<T> KeepLast(Vector256<T> x, int count) =>
-        x & Vector256.GreaterThanOrEqual(Vector256<T>.Indices, Vector256.Create(T.CreateTruncating(Count - count)));
-    public static T Sum(Vector256<T> x) => Vector256.Sum(x);
-}
-
-internal unsafe struct Simd128<T> : ISimd<T, Vector128<T>> where T : unmanaged, INumber<T>
-{
-    public static int Count => Vector128<T>.Count;
-    public static Vector128<T> Load(T* source) => Vector128.Load(source);
-    public static void Store(Vector128<T> x, T* target) => x.Store(target);
-    public static Vector128<T> Broadcast(T x) => Vector128.Create(x);
-    public static Vector128<T> MultiplyAdd(Vector128<T> x, Vector128<T> y, Vector128<T> z) => typeof(T) == typeof(float)
-        ? Vector128.MultiplyAddEstimate(x.AsSingle(), y.AsSingle(), z.AsSingle()).As<float, T>()
-        : Vector128.MultiplyAddEstimate(x.AsDouble(), y.AsDouble(), z.AsDouble()).As<double, T>();
-    public static Vector128<T> KeepLast(Vector128<T> x, int count) =>
-        x & Vector128.GreaterThanOrEqual(Vector128<T>.Indices, Vector128.Create(T.CreateTruncating(Count - count)));
-    public static T Sum(Vector128<T> x) => Vector128.Sum(x);
-}
-
 /// <summary>A number as a type: the compiler drops the rows a kernel of fewer rows has not.</summary>
 internal interface ICount { static abstract int Value { get; } }
 internal struct N1 : ICount { public static int Value => 1; }
@@ -68,78 +13,118 @@ internal struct N3 : ICount { public static int Value => 3; }
 internal struct N4 : ICount { public static int Value => 4; }
 internal struct N5 : ICount { public static int Value => 5; }
 internal struct N6 : ICount { public static int Value => 6; }
+internal struct N7 : ICount { public static int Value => 7; }
+internal struct N8 : ICount { public static int Value => 8; }
 
-/// <summary>The operands of one tile: C[r, ·] = (Add ? C[r, ·] : 0) + Σ_k A[ARow[r] + k · AStep] · B[k · BStep + ·].
-/// Only the steps along k must be equal; the rows of A and C lie anywhere.</summary>
+/// <summary>The operands of one tile: C[r, ·] = (Add ? C[r, ·] : 0) + Σ_k A[ARow[r] + k · AStep] · B[k · BStep + ·], or with ADepth[k] for k · AStep
+/// where there is such a table. The rows of A and C lie anywhere.</summary>
 internal unsafe struct Tile<T> where T : unmanaged
 {
     public T* A, B, C;
-    public int* ARow, CRow;
+    public int* ARow, CRow, ADepth;
     public nint AStep, BStep, Depth;
+
+    /// <summary>Where the second vector of B and C begins, and how many last lanes of the last vector are added to C: the others have been.</summary>
+    public int SecondB, Second, Keep;
     public bool Add;
 }
 
 /// <summary>The loops over registers. V and S are the vector and its width.</summary>
 internal static unsafe class GemmKernel<T, V, S> where T : unmanaged, INumber<T> where V : struct where S : struct, ISimd<T, V>
 {
-    /// <summary>A tile of 1–6 rows and 1 or 2 vectors.</summary>
+    /// <summary>The rows a tile may have.</summary>
+    public static int MaxRows => typeof(V) == typeof(Vector512<T>) ? 8 : 6;
+
+    /// <summary>A tile of 1–8 rows and 1 or 2 vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run(in Tile<T> t, int rows, bool wide)
     {
-        if (wide) Run<N2>(t, rows);
-        else Run<N1>(t, rows);
+        if (t.ADepth != null)
+        {
+            if (wide) Run<N2, N2>(t, rows);
+            else Run<N1, N2>(t, rows);
+        }
+        else if (wide) Run<N2, N1>(t, rows);
+        else Run<N1, N1>(t, rows);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Run<W>(in Tile<T> t, int rows) where W : struct, ICount
+    private static void Run<W, D>(in Tile<T> t, int rows) where W : struct, ICount where D : struct, ICount
     {
         switch (rows)
         {
-            case 1: Run<N1, W>(t); break;
-            case 2: Run<N2, W>(t); break;
-            case 3: Run<N3, W>(t); break;
-            case 4: Run<N4, W>(t); break;
-            case 5: Run<N5, W>(t); break;
-            default: Run<N6, W>(t); break;
+            case 1: Run<N1, W, D>(t); break;
+            case 2: Run<N2, W, D>(t); break;
+            case 3: Run<N3, W, D>(t); break;
+            case 4: Run<N4, W, D>(t); break;
+            case 5: Run<N5, W, D>(t); break;
+            case 6: Run<N6, W, D>(t); break;
+            case 7: Run<N7, W, D>(t); break;
+            default: Run<N8, W, D>(t); break;
         }
     }
 
     // 6 rows of 2 vectors are 12 sums, 2 vectors of B and one of A: 15 of the 16 registers of AVX2, and more sums than the 8 or 10 that hide the
-    // latency of two multiply-adds a cycle. Each step loads 2 vectors and 6 scalars for 12 multiply-adds, so the loads are not the limit.
+    // latency of two multiply-adds a cycle. Each step loads 2 vectors and 6 scalars for 12 multiply-adds, so the loads are not the limit. AVX-512 has
+    // 32 registers, but there are general ones for the addresses of 8 rows only. D = 2 reads the offset along k from a table: one more load a step, no time.
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void Run<R, W>(in Tile<T> t) where R : struct, ICount where W : struct, ICount
+    private static void Run<R, W, D>(in Tile<T> t) where R : struct, ICount where W : struct, ICount where D : struct, ICount
     {
         int* ar = t.ARow;
-        T* a0 = t.A + ar[0], a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0;
+        T* a0 = t.A + ar[0], a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
         if (R.Value > 1) a1 = t.A + ar[1];
         if (R.Value > 2) a2 = t.A + ar[2];
         if (R.Value > 3) a3 = t.A + ar[3];
         if (R.Value > 4) a4 = t.A + ar[4];
         if (R.Value > 5) a5 = t.A + ar[5];
+        if (R.Value > 6) a6 = t.A + ar[6];
+        if (R.Value > 7) a7 = t.A + ar[7];
         V c00 = default, c10 = c00, c20 = c00, c30 = c00, c40 = c00, c50 = c00, c01 = c00, c11 = c00, c21 = c00, c31 = c00, c41 = c00, c51 = c00;
+        V c60 = default, c61 = c60, c70 = c60, c71 = c60;
         T* b = t.B;
-        nint bStep = t.BStep, aStep = t.AStep, a = 0;
+        nint bStep = t.BStep, aStep = t.AStep, a = 0, second = t.SecondB;
+        int* table = t.ADepth;
         for (nint k = t.Depth; k > 0; k--)
         {
-            V b0 = S.Load(b), b1 = W.Value > 1 ? S.Load(b + S.Count) : b0;
+            if (D.Value > 1) a = *table++;
+            V b0 = S.Load(b), b1 = W.Value > 1 ? S.Load(b + second) : b0;
             Step<W>(a0[a], b0, b1, ref c00, ref c01);
             if (R.Value > 1) Step<W>(a1[a], b0, b1, ref c10, ref c11);
             if (R.Value > 2) Step<W>(a2[a], b0, b1, ref c20, ref c21);
             if (R.Value > 3) Step<W>(a3[a], b0, b1, ref c30, ref c31);
             if (R.Value > 4) Step<W>(a4[a], b0, b1, ref c40, ref c41);
             if (R.Value > 5) Step<W>(a5[a], b0, b1, ref c50, ref c51);
-            a += aStep;
+            if (R.Value > 6) Step<W>(a6[a], b0, b1, ref c60, ref c61);
+            if (R.Value > 7) Step<W>(a7[a], b0, b1, ref c70, ref c71);
+            if (D.Value == 1) a += aStep;
             b += bStep;
         }
         T* c = t.C;
         int* row = t.CRow;
-        bool add = t.Add;
-        Finish<W>(c + row[0], add, c00, c01);
-        if (R.Value > 1) Finish<W>(c + row[1], add, c10, c11);
-        if (R.Value > 2) Finish<W>(c + row[2], add, c20, c21);
-        if (R.Value > 3) Finish<W>(c + row[3], add, c30, c31);
-        if (R.Value > 4) Finish<W>(c + row[4], add, c40, c41);
-        if (R.Value > 5) Finish<W>(c + row[5], add, c50, c51);
+        second = t.Second;
+        if (t.Add)
+        {
+            int keep = t.Keep;
+            Add<W>(c + row[0], second, keep, c00, c01);
+            if (R.Value > 1) Add<W>(c + row[1], second, keep, c10, c11);
+            if (R.Value > 2) Add<W>(c + row[2], second, keep, c20, c21);
+            if (R.Value > 3) Add<W>(c + row[3], second, keep, c30, c31);
+            if (R.Value > 4) Add<W>(c + row[4], second, keep, c40, c41);
+            if (R.Value > 5) Add<W>(c + row[5], second, keep, c50, c51);
+            if (R.Value > 6) Add<W>(c + row[6], second, keep, c60, c61);
+            if (R.Value > 7) Add<W>(c + row[7], second, keep, c70, c71);
+        }
+        else
+        {
+            Store<W>(c + row[0], second, c00, c01);
+            if (R.Value > 1) Store<W>(c + row[1], second, c10, c11);
+            if (R.Value > 2) Store<W>(c + row[2], second, c20, c21);
+            if (R.Value > 3) Store<W>(c + row[3], second, c30, c31);
+            if (R.Value > 4) Store<W>(c + row[4], second, c40, c41);
+            if (R.Value > 5) Store<W>(c + row[5], second, c50, c51);
+            if (R.Value > 6) Store<W>(c + row[6], second, c60, c61);
+            if (R.Value > 7) Store<W>(c + row[7], second, c70, c71);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -151,44 +136,68 @@ internal static unsafe class GemmKernel<T, V, S> where T : unmanaged, INumber<T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish<W>(T* c, bool add, V c0, V c1) where W : struct, ICount
+    private static void Store<W>(T* c, nint second, V c0, V c1) where W : struct, ICount
     {
-        V one = S.Broadcast(T.One);
-        S.Store(add ? S.MultiplyAdd(S.Load(c), one, c0) : c0, c);
-        if (W.Value > 1) S.Store(add ? S.MultiplyAdd(S.Load(c + S.Count), one, c1) : c1, c + S.Count);
+        S.Store(c0, c);
+        if (W.Value > 1) S.Store(c1, c + second);
     }
 
-    /// <summary>The sums over k of R = 1 or 2 rows of A times 4 columns of B, all contiguous: 8 sums from 6 loads. Needs k ≥ the width: the rest is the
-    /// last vector with the lanes done before set to zero.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void Dot<R>(T* a0, T* a1, T* b0, T* b1, T* b2, T* b3, nint depth, T* sums) where R : struct, ICount
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add<W>(T* c, nint second, int keep, V c0, V c1) where W : struct, ICount
     {
+        if (keep < S.Count && W.Value == 1) c0 = S.KeepLast(c0, keep);
+        if (keep < S.Count && W.Value > 1) c1 = S.KeepLast(c1, keep);
+        S.Store(S.Add(c0, S.Load(c)), c);
+        if (W.Value > 1) S.Store(S.Add(c1, S.Load(c + second)), c + second); // after the first, which it may overlap
+    }
+
+    /// <summary>The sums over k of R = 1, 2 or 4 rows of A times 4 columns of B, all contiguous: 16 sums from 8 loads a step. Needs k ≥ the width: the
+    /// rest is the last vector with the lanes done before set to zero. The sums across lanes at the end cost about 8 multiply-adds each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public static void Dot<R>(T** a, T* b0, T* b1, T* b2, T* b3, nint depth, T* sums) where R : struct, ICount
+    {
+        T* a0 = a[0], a1 = R.Value > 1 ? a[1] : a0, a2 = R.Value > 2 ? a[2] : a0, a3 = R.Value > 2 ? a[3] : a0;
         V c00 = default, c01 = c00, c02 = c00, c03 = c00, c10 = c00, c11 = c00, c12 = c00, c13 = c00;
+        V c20 = default, c21 = c00, c22 = c00, c23 = c00, c30 = c00, c31 = c00, c32 = c00, c33 = c00;
         for (nint k = 0; k < depth; k += S.Count)
         {
             nint rest = depth - k, at = rest < S.Count ? depth - S.Count : k;
-            V x0 = S.Load(a0 + at), x1 = R.Value > 1 ? S.Load(a1 + at) : x0;
             V y0 = S.Load(b0 + at), y1 = S.Load(b1 + at), y2 = S.Load(b2 + at), y3 = S.Load(b3 + at);
-            if (rest < S.Count)
+            // Both sides, since what is left out may be infinite.
+            bool part = rest < S.Count;
+            if (part)
             {
-                (x0, y0, y1) = (S.KeepLast(x0, (int)rest), S.KeepLast(y0, (int)rest), S.KeepLast(y1, (int)rest));
-                (x1, y2, y3) = (S.KeepLast(x1, (int)rest), S.KeepLast(y2, (int)rest), S.KeepLast(y3, (int)rest));
+                (y0, y1) = (S.KeepLast(y0, (int)rest), S.KeepLast(y1, (int)rest));
+                (y2, y3) = (S.KeepLast(y2, (int)rest), S.KeepLast(y3, (int)rest));
             }
-            (c00, c01) = (S.MultiplyAdd(x0, y0, c00), S.MultiplyAdd(x0, y1, c01));
-            (c02, c03) = (S.MultiplyAdd(x0, y2, c02), S.MultiplyAdd(x0, y3, c03));
+            V x = S.Load(a0 + at);
+            if (part) x = S.KeepLast(x, (int)rest);
+            (c00, c01, c02, c03) = (S.MultiplyAdd(x, y0, c00), S.MultiplyAdd(x, y1, c01), S.MultiplyAdd(x, y2, c02), S.MultiplyAdd(x, y3, c03));
             if (R.Value > 1)
             {
-                (c10, c11) = (S.MultiplyAdd(x1, y0, c10), S.MultiplyAdd(x1, y1, c11));
-                (c12, c13) = (S.MultiplyAdd(x1, y2, c12), S.MultiplyAdd(x1, y3, c13));
+                x = S.Load(a1 + at);
+                if (part) x = S.KeepLast(x, (int)rest);
+                (c10, c11, c12, c13) = (S.MultiplyAdd(x, y0, c10), S.MultiplyAdd(x, y1, c11), S.MultiplyAdd(x, y2, c12), S.MultiplyAdd(x, y3, c13));
+            }
+            if (R.Value > 2)
+            {
+                x = S.Load(a2 + at);
+                if (part) x = S.KeepLast(x, (int)rest);
+                (c20, c21, c22, c23) = (S.MultiplyAdd(x, y0, c20), S.MultiplyAdd(x, y1, c21), S.MultiplyAdd(x, y2, c22), S.MultiplyAdd(x, y3, c23));
+                x = S.Load(a3 + at);
+                if (part) x = S.KeepLast(x, (int)rest);
+                (c30, c31, c32, c33) = (S.MultiplyAdd(x, y0, c30), S.MultiplyAdd(x, y1, c31), S.MultiplyAdd(x, y2, c32), S.MultiplyAdd(x, y3, c33));
             }
         }
         (sums[0], sums[1], sums[2], sums[3]) = (S.Sum(c00), S.Sum(c01), S.Sum(c02), S.Sum(c03));
         if (R.Value > 1) (sums[4], sums[5], sums[6], sums[7]) = (S.Sum(c10), S.Sum(c11), S.Sum(c12), S.Sum(c13));
+        if (R.Value > 2) (sums[8], sums[9], sums[10], sums[11]) = (S.Sum(c20), S.Sum(c21), S.Sum(c22), S.Sum(c23));
+        if (R.Value > 2) (sums[12], sums[13], sums[14], sums[15]) = (S.Sum(c30), S.Sum(c31), S.Sum(c32), S.Sum(c33));
     }
 
-    /// <summary>y += Σ x[k] · B[k, ·] for R = 1 or 4 rows of B, which are read once and in order. Needs n ≥ the width: the last vector overlaps the one before.</summary>
+    /// <summary>y = (add ? y : 0) + Σ x[k] · B[k, ·] for R = 1 or 4 rows of B, which are read once and in order. Needs n ≥ the width: the last vector overlaps the one before.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void AddRows<R>(T* x, T* b, int* depth, T* y, nint n) where R : struct, ICount
+    public static void AddRows<R>(T* x, T* b, int* depth, T* y, nint n, bool add) where R : struct, ICount
     {
         T* b0 = b + depth[0], b1 = b0, b2 = b0, b3 = b0;
         V x0 = S.Broadcast(x[0]), x1 = x0, x2 = x0, x3 = x0;
@@ -199,12 +208,12 @@ internal static unsafe class GemmKernel<T, V, S> where T : unmanaged, INumber<T>
             b3 = b + depth[3];
             (x1, x2, x3) = (S.Broadcast(x[1]), S.Broadcast(x[2]), S.Broadcast(x[3]));
         }
-        V last = S.Load(y + n - S.Count);
+        V last = add ? S.Load(y + n - S.Count) : default;
         for (nint j = 0; j < n; j += S.Count)
         {
             bool overlap = n - j < S.Count;
             j = overlap ? n - S.Count : j;
-            V sum = S.MultiplyAdd(x0, S.Load(b0 + j), overlap ? last : S.Load(y + j));
+            V sum = S.MultiplyAdd(x0, S.Load(b0 + j), overlap || !add ? last : S.Load(y + j));
             if (R.Value > 1)
             {
                 sum = S.MultiplyAdd(x1, S.Load(b1 + j), sum);

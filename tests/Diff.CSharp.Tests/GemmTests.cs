@@ -217,6 +217,179 @@ public class GemmTests
         Assert.Equal(0, Enumerable.Range(0, 5).Min(_ => AllocatedBy10Products()));
     }
 
+    public static TheoryData<int, int, int> Sizes => new()
+    {
+        // Below and above each threshold: of threads, of packing, of dot products and rows, and with rests of each kind.
+        { 1, 1, 1 }, { 1, 700, 900 }, { 1, 900, 701 }, { 900, 700, 1 }, { 3, 900, 401 }, { 8, 100, 100 }, { 100, 8, 100 }, { 12, 300, 300 },
+        { 24, 512, 530 }, { 40, 300, 333 }, { 128, 512, 10 }, { 150, 129, 9 }, { 150, 150, 17 }, { 160, 170, 95 }, { 97, 203, 257 }, { 513, 300, 66 },
+        { 700, 1, 530 }, { 400, 3, 500 }, { 20, 900, 1753 }, { 30, 9000, 20 }, { 5, 20_000, 33 },
+    };
+
+    /// <summary>C after one product over it and one added to it, by each number of threads.</summary>
+    private static unsafe T[][] OnThreads<T>(GemmPlan plan, T[] a, T[] b, int length) where T : unmanaged, IFloatingPointIeee754<T> =>
+    [
+        .. new[] { 1, 2, 4, 7 }.Select(threads =>
+        {
+            T[] c = [.. Enumerable.Repeat(T.CreateChecked(Untouched), length)];
+            fixed (T* pa = a, pb = b, pc = c)
+            {
+                Gemm.Multiply(pa, pb, pc, plan, accumulate: false, threads);
+                Gemm.Multiply(pa, pb, pc, plan, accumulate: true, threads);
+            }
+            return c;
+        }),
+    ];
+
+    private static void AgreesOnThreads<T>(GemmPlan plan, T[] a, T[] b, int length, double epsilon) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        T[][] results = OnThreads(plan, a, b, length);
+        Assert.All(results, c => Assert.True(c.SequenceEqual(results[0])));
+        T[] expected = [.. Enumerable.Repeat(T.CreateChecked(Untouched), length)], size = new T[length];
+        Gemm.MultiplyGeneric<T>(a, b, expected, plan);
+        Gemm.MultiplyGeneric<T>([.. a.Select(T.Abs)], [.. b.Select(T.Abs)], size, plan);
+        for (int i = 0; i < length; i++)
+        {
+            double twice = expected[i] == T.CreateChecked(Untouched) ? Untouched : 2 * double.CreateChecked(expected[i]);
+            Assert.InRange(double.CreateChecked(results[0][i]) - twice, -Bound(i), Bound(i));
+        }
+        double Bound(int i) => 4 * epsilon * (plan.Depth + 1) * double.CreateChecked(size[i]);
+    }
+
+    private static T[] Random<T>(int seed, int length) where T : unmanaged, INumber<T>
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, length).Select(_ => T.CreateTruncating(random.NextDouble() - 0.5))];
+    }
+
+    [Theory, MemberData(nameof(Sizes))]
+    public void Products_are_added_and_have_the_same_bits_on_any_number_of_threads(int m, int k, int n)
+    {
+        for (int layout = 0; layout < 4; layout++)
+        {
+            GemmPlan plan = Dense(m, k, n, (layout & 1) != 0, (layout & 2) != 0);
+            AgreesOnThreads(plan, Random<float>(1, (m + 3) * (k + 3)), Random<float>(2, (k + 3) * (n + 3)), m * n, 1.2e-7);
+            AgreesOnThreads(plan, Random<double>(1, (m + 3) * (k + 3)), Random<double>(2, (k + 3) * (n + 3)), m * n, 2.3e-16);
+        }
+    }
+
+    [Theory, MemberData(nameof(Seeds))]
+    public void Products_in_any_layout_are_added_on_threads(int seed)
+    {
+        foreach (var x in Cases<double>(seed + 1000, 6)) AgreesOnThreads(x.Plan, x.A, x.B, x.CLength, 2.3e-16);
+        foreach (var x in Cases<float>(seed + 2000, 6)) AgreesOnThreads(x.Plan, x.A, x.B, x.CLength, 1.2e-7);
+    }
+
+    [Theory]
+    [InlineData(6, 40, 30, 50)]
+    [InlineData(8, 1, 64, 64)]
+    [InlineData(12, 64, 64, 1)]
+    [InlineData(8, 24, 24, 24)]
+    [InlineData(4, 128, 64, 65)]
+    public void Products_that_share_an_operand_are_one_product(int batch, int m, int k, int n)
+    {
+        // A, B or neither moves with the batch, or with only one of its two factors; C as [batch, row, column], [row, batch, column] and [column, batch, row].
+        int[] all = Line(batch, 1), none = Line(batch, 0), outer = [.. all.Select(q => q / 2)], inner = [.. all.Select(q => q % 2)];
+        foreach (var (aOf, bOf) in new[] { (all, none), (none, all), (none, none), (all, outer), (all, inner), (outer, all), (inner, outer) })
+        {
+            foreach (var (cBatch, cRow, cCol) in new[] { (m * n, n, 1), (n, batch * n, 1), (m, 1, batch * m) })
+            {
+                GemmPlan plan = new(
+                    [.. aOf.Select(q => q * m * k)], Line(m, k), Line(k, 1), [.. bOf.Select(q => q * k * n)], Line(k, n), Line(n, 1),
+                    Line(batch, cBatch), Line(m, cRow), Line(n, cCol));
+                float[] a = Random<float>(3, batch * m * k), b = Random<float>(4, batch * k * n);
+                AgreesOnThreads(plan, a, b, batch * m * n, 1.2e-7);
+                float[] c = new float[batch * m * n], one = new float[m * n];
+                Gemm.Multiply<float>(a, b, c, plan);
+                for (int s = 0; s < batch; s++)
+                {
+                    Gemm.MultiplyGeneric<float>(a.AsSpan(aOf[s] * m * k), b.AsSpan(bOf[s] * k * n), one, new([0], Line(m, k), Line(k, 1), [0], Line(k, n), Line(n, 1), [0], Line(m, n), Line(n, 1)));
+                    for (int i = 0; i < m * n; i++) Assert.Equal(one[i], c[(s * cBatch) + (i / n * cRow) + (i % n * cCol)], 1e-4f);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(3, 4, 9, 13, 3, 40)]
+    [InlineData(5, 1, 16, 28, 3, 32)]
+    [InlineData(2, 20, 12, 7, 2, 70)]
+    [InlineData(4, 3, 8, 40, 5, 9)]
+    public void Windows_of_an_image_are_multiplied_where_they_lie(int images, int channels, int height, int width, int window, int outputs)
+    {
+        // Rows are the places of the window, the depth its elements in each channel: runs of the width of the result, and of the window.
+        (int high, int wide) = (height - window + 1, width - window + 1);
+        int places = high * wide;
+        int[] rows = Sums(Line(images, channels * height * width), Line(high, width), Line(wide, 1));
+        int[] depth = Sums(Line(channels, height * width), Line(window, width), Line(window, 1));
+        int[] results = Sums(Line(images, outputs * places), Line(places, 1));
+        float[] image = Random<float>(5, images * channels * height * width), weights = Random<float>(6, outputs * depth.Length);
+        float[] result = Random<float>(7, images * outputs * places);
+        AgreesOnThreads(new([0], rows, depth, [0], Line(depth.Length, 1), Line(outputs, depth.Length), [0], results, Line(outputs, places)), image, weights, result.Length, 1.2e-7);
+        AgreesOnThreads(new([0], depth, rows, [0], results, Line(outputs, places), [0], Line(depth.Length, 1), Line(outputs, depth.Length)), image, result, weights.Length, 1.2e-7);
+        // Backwards along the window, and rows of the result one behind the other.
+        int[] back = [.. depth.Select(d => depth[^1] - d)];
+        AgreesOnThreads(new([0], rows, back, [0], Line(depth.Length, outputs), Line(outputs, 1), [0], Line(rows.Length, outputs), Line(outputs, 1)), image, weights, result.Length, 1.2e-7);
+        double[] image2 = [.. image.Select(v => (double)v)], weights2 = [.. weights.Select(v => (double)v)];
+        AgreesOnThreads(new([0], rows, depth, [0], Line(depth.Length, 1), Line(outputs, depth.Length), [0], results, Line(outputs, places)), image2, weights2, result.Length, 2.3e-16);
+    }
+
+    [Theory]
+    [InlineData(5, 32, 100, 70)]
+    [InlineData(7, 12, 65, 129)]
+    [InlineData(30, 33, 256, 96)]
+    public void Sums_over_blocks_that_lie_anywhere_are_one_product(int blocks, int block, int m, int n)
+    {
+        // Blocks of rows of A and B at unordered places: both transposed, and one of them not.
+        int[] places = [.. Enumerable.Range(0, blocks).Select(q => (q * 5 + 3) % blocks)];
+        int[] aDepth = Sums([.. places.Select(q => q * block * m)], Line(block, m)), bDepth = Sums(Line(blocks, block * n), Line(block, n));
+        int depth = blocks * block;
+        float[] a = Random<float>(8, depth * m), b = Random<float>(9, depth * n);
+        AgreesOnThreads(new([0], Line(m, 1), aDepth, [0], bDepth, Line(n, 1), [0], Line(m, n), Line(n, 1)), a, b, m * n, 1.2e-7);
+        AgreesOnThreads(new([0], Line(m, 1), aDepth, [0], bDepth, Line(n, 1), [0], Line(m, 1), Line(n, m)), a, b, m * n, 1.2e-7);
+        AgreesOnThreads(new([0], Line(m, depth), Line(depth, 1), [0], bDepth, Line(n, 1), [0], Line(m, n), Line(n, 1)), a, b, m * n, 1.2e-7);
+        AgreesOnThreads(new([0], Line(m, depth), Line(depth, 1), [0], Line(depth, 1), Line(n, depth), [0], Line(m, n), Line(n, 1)), a, b, m * n, 1.2e-7);
+    }
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(12)]
+    [InlineData(18)]
+    public void Each_order_of_three_axes_gives_the_product(int size)
+    {
+        // C[i, jk] = Σ A[i, lm] · B with the axes j, k, l, m of B in any order.
+        int square = size * size, cube = square * size;
+        int[] strides = [1, size, square, cube];
+        float[] a = Random<float>(10, cube), b = Random<float>(11, cube * size);
+        for (int order = 0; order < 24; order++)
+        {
+            List<int> left = [0, 1, 2, 3];
+            int Next(int count) { int at = order / count % left.Count, axis = left[at]; left.RemoveAt(at); return strides[axis]; }
+            int[] bCol = Sums(Line(size, Next(6)), Line(size, Next(2))), bDepth = Sums(Line(size, Next(1)), Line(size, Next(1)));
+            AgreesOnThreads(new([0], Line(size, square), Line(square, 1), [0], bDepth, bCol, [0], Line(size, square), Line(square, 1)), a, b, cube, 1.2e-7);
+            AgreesOnThreads(new([0], Line(size, 1), Sums(Line(size, square), Line(size, size)), [0], bDepth, bCol, [0], Line(size, 1), Line(square, size)), a, b, cube, 1.2e-7);
+        }
+    }
+
+    private static int[] Sums(params int[][] axes) => axes.Aggregate((x, y) => [.. x.SelectMany(p => y.Select(q => p + q))]);
+
+    [Fact]
+    public void A_product_on_threads_allocates_nothing_after_the_first()
+    {
+        GemmPlan plan = Dense(200, 200, 200, false, true);
+        float[] a = Random<float>(1, 203 * 203), b = Random<float>(2, 203 * 203), c = new float[200 * 200];
+        unsafe long AllocatedBy10Products()
+        {
+            fixed (float* pa = a, pb = b, pc = c)
+            {
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                for (int i = 0; i < 10; i++) Gemm.Multiply(pa, pb, pc, plan, accumulate: true, threads: 4);
+                return GC.GetAllocatedBytesForCurrentThread() - before;
+            }
+        }
+        AllocatedBy10Products();
+        Assert.Equal(0, Enumerable.Range(0, 5).Min(_ => AllocatedBy10Products()));
+    }
+
     [Fact]
     public void Plans_and_operands_that_do_not_fit_are_refused()
     {
