@@ -1,0 +1,333 @@
+using System;
+using System.Linq;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Diff.Kernels;
+
+/// <summary>Which of the two ways loops run; both give the same bits.</summary>
+internal enum Tier
+{
+    /// <summary>On tiles at first, compiled once that pays.</summary>
+    Auto,
+
+    /// <summary>Always on tiles.</summary>
+    Tiles,
+
+    /// <summary>Compiled before the first run.</summary>
+    Compiled,
+}
+
+/// <summary>How a stream lies in memory: bytes from index to index of each outer axis, and from row to row.</summary>
+internal sealed record LoopSteps(nint[] Outer, nint Row);
+
+/// <summary>
+/// A program with the extents and strides of one place in a plan. The work is cut into chunks by its size alone, and sums of chunks are added in their
+/// order, so the bits do not depend on the number of threads or on who ran what. Runs may overlap in time.
+/// Cost: max(bytes of the streams ÷ bandwidth, elements · Schedule.Cost · about 0.03 ns), and about 30 ns a chunk.
+/// </summary>
+internal sealed unsafe class LoopKernel
+{
+    // A chunk is some 10–40 µs of work; fewer where float32 numbers are added up, 64 to a lane, so that long sums keep six digits.
+    private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, MaxSummedRows = 512, MaxSummedElements = 1 << 12;
+
+    // About 5 µs: below that another thread is not worth waking.
+    private const long ParallelCost = 150_000;
+
+    // A loop pays for its compilation, about a millisecond, after about so much work on tiles.
+    private const long CompileCost = 4_000_000;
+
+    private const long StreamingBytes = 8 << 20;
+
+    [ThreadStatic]
+    private static byte* memory;
+
+    [ThreadStatic]
+    private static nint memoryBytes;
+
+    [ThreadStatic]
+    private static byte* partials;
+
+    [ThreadStatic]
+    private static nint partialBytes;
+
+    [ThreadStatic]
+    private static Job? job;
+
+    private readonly LoopProgram program;
+    private readonly int[] outer;
+    private readonly nint rows, cols;
+    private readonly LoopSteps[] steps;
+    private readonly int[] accumulated;  // streams
+    private readonly nint[] offsets;     // of each such stream in a chunk's partial sums
+    private readonly nint partialSize;
+    private readonly bool cutsRows, wholeOuter;
+    private readonly bool[] direct;      // of each accumulated stream: it has a place of its own for each outer index, and is summed there
+    private readonly nint[] repeats;     // of each such one: neighbouring outer indices that share a place
+    private readonly nint unitsInChunk, units;
+    private readonly bool[] streaming;
+    private readonly Tier tier;
+    private readonly long cost;
+    private LoopCode? code;
+    private long done;
+
+    /// <param name="program">What happens at each element.</param>
+    /// <param name="outer">The extents of the axes outside rows and columns; the strides along them may be any.</param>
+    /// <param name="rows">The rows for each index of the outer axes.</param>
+    /// <param name="cols">The columns.</param>
+    /// <param name="steps">Of each stream.</param>
+    /// <param name="tier">How to run.</param>
+    public LoopKernel(LoopProgram program, int[] outer, nint rows, nint cols, LoopSteps[] steps, Tier tier)
+    {
+        (this.program, this.outer, this.rows, this.cols, this.steps) = (program, outer, rows, cols, steps);
+        this.tier = RuntimeFeature.IsDynamicCodeSupported ? tier : Tier.Tiles;
+        nint all = rows;
+        foreach (int n in outer) all *= n;
+        long elementCost = Math.Max(1, program.Schedule.Cost);
+        cost = all * cols * elementCost;
+        accumulated = [.. program.Code.Where(i => i.Op == LoopOp.Accumulate).Select(i => i.Stream)];
+        offsets = new nint[accumulated.Length];
+        direct = Array.ConvertAll(accumulated, s => steps[s].Outer.Any(step => step != 0));
+        wholeOuter = direct.Contains(true);
+        repeats = new nint[accumulated.Length];
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            repeats[a] = 1;
+            for (int d = outer.Length - 1; direct[a] && steps[accumulated[a]].Outer[d] == 0; d--) repeats[a] *= outer[d];
+        }
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            offsets[a] = partialSize;
+            partialSize += program.Streams[accumulated[a]].PerRow ? 64 : Rounded(cols * program.Size);
+        }
+        cutsRows = program.Schedule.CutsRows && all == 1;
+        nint elements = (nint)Math.Clamp(ChunkCost / elementCost, MinChunkElements, MaxChunkElements);
+        if (cutsRows)
+        {
+            units = cols;
+            unitsInChunk = (accumulated.Length > 0 ? Math.Min(elements, MaxSummedElements) : elements) / 64 * 64;
+        }
+        else
+        {
+            units = wholeOuter ? all / Math.Max(1, rows) : all;
+            // No two chunks add to one place.
+            nint together = wholeOuter ? repeats.Max() : 1;
+            unitsInChunk = Math.Max(1, elements / Math.Max(1, cols * (wholeOuter ? rows * together : 1))) * together;
+            if (accumulated.Length > 0 && !wholeOuter) unitsInChunk = Math.Min(unitsInChunk, MaxSummedRows);
+        }
+        streaming = new bool[program.Streams.Length];
+        foreach (LoopInstruction i in program.Code)
+        {
+            if (i.Op == LoopOp.Store && !program.Streams[i.Stream].PerRow) streaming[i.Stream] = (long)all * cols * program.Size >= StreamingBytes;
+        }
+    }
+
+    /// <summary>The elements times their cost.</summary>
+    public long Cost => cost;
+
+    /// <summary>The rows, with those of the outer axes.</summary>
+    public nint Rows => outer.Aggregate(rows, (all, n) => all * n);
+
+    /// <summary>The columns.</summary>
+    public nint Cols => cols;
+
+    /// <summary>Whether the loop is compiled.</summary>
+    public bool IsCompiled => code != null;
+
+    /// <summary>The program.</summary>
+    public LoopProgram Program => program;
+
+    private nint Chunks => (units + unitsInChunk - 1) / unitsInChunk;
+
+    private static nint Rounded(nint bytes) => (bytes + 63) & ~63;
+
+    /// <summary>Runs once over arrays that begin at `streams`.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run(byte** streams, int threads)
+    {
+        if (code == null && tier != Tier.Tiles && (tier == Tier.Compiled || Promotes())) code = LoopEmitter.Compile(program, streaming);
+        nint chunks = cols == 0 ? 0 : Chunks;
+        if (accumulated.Length == 0)
+        {
+            if (chunks == 1) RunUnits(streams, null, 0, units);
+            else if (chunks > 0) RunChunks(streams, null, (int)chunks, threads);
+            return;
+        }
+        byte* sums = chunks == 0 ? null : Memory(ref partials, ref partialBytes, chunks * partialSize);
+        if (chunks > 0)
+        {
+            NativeMemory.Clear(sums, (nuint)(chunks * partialSize));
+            if (chunks == 1) RunUnits(streams, sums, 0, units);
+            else RunChunks(streams, sums, (int)chunks, threads);
+        }
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            if (direct[a]) continue;
+            nint width = program.Streams[accumulated[a]].PerRow ? 1 : cols;
+            if (program.Size == 4) Combine((float*)(sums + offsets[a]), chunks, width, (float*)streams[accumulated[a]]);
+            else Combine((double*)(sums + offsets[a]), chunks, width, (double*)streams[accumulated[a]]);
+        }
+    }
+
+    // On tiles a loop costs about 3 times what it does compiled; counted a little wrong when runs overlap, which harms nothing.
+    private bool Promotes()
+    {
+        done += cost + 2000;
+        return done > CompileCost;
+    }
+
+    // The sums of the chunks, added in their order, in float64.
+    private void Combine<T>(T* from, nint chunks, nint width, T* target) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        nint step = partialSize / sizeof(T);
+        if (chunks == 1)
+        {
+            Buffer.MemoryCopy(from, target, width * sizeof(T), width * sizeof(T));
+            return;
+        }
+        for (nint j = 0; j < width; j++)
+        {
+            double sum = 0;
+            for (nint c = 0; c < chunks; c++) sum += double.CreateTruncating(from[c * step + j]);
+            target[j] = T.CreateTruncating(sum);
+        }
+    }
+
+    private void RunChunks(byte** streams, byte* sums, int chunks, int threads)
+    {
+        Job mine = job ?? new Job();
+        job = null; // a chunk that runs another kernel gets one of its own
+        mine.Kernel = this;
+        mine.Streams = streams;
+        mine.Sums = sums;
+        try
+        {
+            Team.Run(mine, chunks, cost < ParallelCost ? 1 : threads);
+        }
+        finally
+        {
+            mine.Kernel = null;
+            job = mine;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RunUnits(byte** streams, byte* sums, nint first, nint count)
+    {
+        int k = program.Streams.Length;
+        byte** at = stackalloc byte*[k];
+        nint* rowSteps = stackalloc nint[k];
+        for (int s = 0; s < k; s++)
+        {
+            at[s] = streams[s];
+            rowSteps[s] = steps[s].Row;
+        }
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            if (!direct[a]) at[accumulated[a]] = sums + offsets[a];
+            rowSteps[accumulated[a]] = 0;
+        }
+        if (cutsRows)
+        {
+            for (int s = 0; s < k; s++)
+            {
+                if (!program.Streams[s].PerRow && Array.IndexOf(accumulated, s) < 0) at[s] += first * program.Streams[s].Step * SizeOf(program.Streams[s].Type);
+            }
+            Call(at, rowSteps, 1, count);
+            return;
+        }
+        if (wholeOuter)
+        {
+            first *= rows;
+            count *= rows;
+        }
+        nint r = first % rows, index = first / rows, end = first + count;
+        byte** here = stackalloc byte*[k];
+        while (first < end)
+        {
+            nint n = Math.Min(rows - r, end - first);
+            for (int s = 0; s < k; s++) here[s] = at[s] + r * rowSteps[s];
+            nint rest = index;
+            for (int d = outer.Length - 1; d >= 0; d--)
+            {
+                nint i = rest % outer[d];
+                rest /= outer[d];
+                if (i != 0) for (int s = 0; s < k; s++) here[s] += i * steps[s].Outer[d];
+            }
+            for (int a = 0; a < accumulated.Length; a++)
+            {
+                if (direct[a] && index % repeats[a] == 0) NativeMemory.Clear(here[accumulated[a]], (nuint)((program.Streams[accumulated[a]].PerRow ? 1 : cols) * program.Size));
+            }
+            Call(here, rowSteps, n, cols);
+            first += n;
+            (r, index) = (0, index + 1);
+        }
+    }
+
+    private static nint SizeOf(LoopType type) => type switch
+    {
+        LoopType.Bool => 1,
+        LoopType.Float64 or LoopType.Int64 => 8,
+        _ => 4,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Call(byte** at, nint* rowSteps, nint n, nint width)
+    {
+        LoopCode? compiled = code;
+        nint scratchStep = program.Schedule.Spills == 0 ? 0 : Rounded(width * program.Size);
+        nint scratch = program.Schedule.Spills * scratchStep;
+        if (compiled != null)
+        {
+            compiled(at, rowSteps, scratch == 0 ? null : Memory(ref memory, ref memoryBytes, scratch), scratchStep, n, width);
+            return;
+        }
+        if (program.Type == LoopType.Float32)
+        {
+            if (Vector512.IsHardwareAccelerated) OnTiles<float, Vector512<float>, Simd512<float>>(at, rowSteps, scratch, scratchStep, n, width);
+            else if (Vector256.IsHardwareAccelerated) OnTiles<float, Vector256<float>, Simd256<float>>(at, rowSteps, scratch, scratchStep, n, width);
+            else OnTiles<float, Vector128<float>, Simd128<float>>(at, rowSteps, scratch, scratchStep, n, width);
+        }
+        else if (Vector512.IsHardwareAccelerated) OnTiles<double, Vector512<double>, Simd512<double>>(at, rowSteps, scratch, scratchStep, n, width);
+        else if (Vector256.IsHardwareAccelerated) OnTiles<double, Vector256<double>, Simd256<double>>(at, rowSteps, scratch, scratchStep, n, width);
+        else OnTiles<double, Vector128<double>, Simd128<double>>(at, rowSteps, scratch, scratchStep, n, width);
+    }
+
+    private void OnTiles<T, V, S>(byte** at, nint* rowSteps, nint scratch, nint scratchStep, nint n, nint width)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V>
+    {
+        byte* start = Memory(ref memory, ref memoryBytes, scratch + LoopTiles<T, V, S>.MemoryBytes(program, width));
+        LoopTiles<T, V, S>.Run(program, at, rowSteps, start, scratchStep, start + scratch, n, width);
+    }
+
+    // Memory of this thread that grows and stays.
+    private static byte* Memory(ref byte* block, ref nint size, nint bytes)
+    {
+        if (size < bytes)
+        {
+            NativeMemory.AlignedFree(block);
+            block = null;
+            size = 0;
+            nint rounded = Rounded(bytes + bytes / 4);
+            block = (byte*)NativeMemory.AlignedAlloc((nuint)rounded, 64);
+            size = rounded;
+        }
+        return block;
+    }
+
+    private sealed class Job : TeamJob
+    {
+        public LoopKernel? Kernel;
+        public byte** Streams;
+        public byte* Sums;
+
+        public override void Run(int chunk)
+        {
+            LoopKernel kernel = Kernel!;
+            nint first = chunk * kernel.unitsInChunk;
+            kernel.RunUnits(Streams, Sums == null ? null : Sums + chunk * kernel.partialSize, first, Math.Min(kernel.unitsInChunk, kernel.units - first));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Diff.Kernels;
+
+/// <summary>A place in memory: an entry of the run's table of addresses, and an offset in bytes.</summary>
+/// <param name="Entry">The entry.</param>
+/// <param name="Bytes">The offset.</param>
+internal readonly record struct Place(int Entry, nint Bytes);
+
+/// <summary>One operation of a plan on arrays in memory. It holds nothing of a run, so runs may overlap in time.</summary>
+internal abstract unsafe class MemoryStep
+{
+    /// <summary>Runs it on arrays whose addresses are in the table.</summary>
+    public abstract void Run(nint* table, int threads);
+}
+
+internal sealed unsafe class LoopMemoryStep(LoopKernel kernel, Place[] streams) : MemoryStep
+{
+    public LoopKernel Kernel => kernel;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Run(nint* table, int threads)
+    {
+        Place[] places = streams;
+        byte** at = stackalloc byte*[places.Length];
+        for (int k = 0; k < places.Length; k++) at[k] = (byte*)(table[places[k].Entry] + places[k].Bytes);
+        kernel.Run(at, threads);
+    }
+}
+
+internal sealed unsafe class CopyMemoryStep(StridedCopy copy, Place from, Place to) : MemoryStep
+{
+    public override void Run(nint* table, int threads) =>
+        copy.Run((byte*)(table[from.Entry] + from.Bytes), (byte*)(table[to.Entry] + to.Bytes), threads);
+}
+
+internal sealed unsafe class ProductMemoryStep(GemmPlan plan, bool isDouble, bool accumulate, Place a, Place b, Place c) : MemoryStep
+{
+    public GemmPlan Plan => plan;
+
+    /// <summary>Whether the product is added to what C holds.</summary>
+    public bool Accumulates => accumulate;
+
+    public override void Run(nint* table, int threads)
+    {
+        nint x = table[a.Entry] + a.Bytes, y = table[b.Entry] + b.Bytes, z = table[c.Entry] + c.Bytes;
+        if (isDouble) Gemm.Multiply((double*)x, (double*)y, (double*)z, plan, accumulate, threads);
+        else Gemm.Multiply((float*)x, (float*)y, (float*)z, plan, accumulate, threads);
+    }
+}
+
+internal sealed unsafe class ScalarMemoryStep(ScalarFunction function, Place[] inputs, Place[] outputs) : MemoryStep
+{
+    public ScalarFunction Function => function;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Run(nint* table, int threads)
+    {
+        nint* from = stackalloc nint[inputs.Length], to = stackalloc nint[outputs.Length];
+        for (int k = 0; k < inputs.Length; k++) from[k] = table[inputs[k].Entry] + inputs[k].Bytes;
+        for (int k = 0; k < outputs.Length; k++) to[k] = table[outputs[k].Entry] + outputs[k].Bytes;
+        function.Run(from, to);
+    }
+}
+
+/// <summary>Zeros.</summary>
+internal sealed unsafe class FillMemoryStep(Place target, nint bytes) : MemoryStep
+{
+    public override void Run(nint* table, int threads) => NativeMemory.Clear((void*)(table[target.Entry] + target.Bytes), (nuint)bytes);
+}
