@@ -45,6 +45,15 @@ type internal NodeMap<'T>() =
 /// Traversals. None recurses: a graph may be a chain of a million nodes.
 [<RequireQualifiedAccess>]
 module internal Graph =
+    /// Whether the node's value is given, held or known, and not computed.
+    let isLeaf (node: Expr) =
+        match node.Op with
+        | Op.Variable _
+        | Op.Const _
+        | Op.Literal _
+        | Op.Iota _ -> true
+        | _ -> false
+
     /// The nodes made after the node `keep` that the roots need, arguments before the nodes that use them: in ascending
     /// order of Id, since every node is younger than its arguments.
     let since (keep: int64) (roots: Expr seq) : Expr[] =

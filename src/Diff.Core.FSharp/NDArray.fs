@@ -6,6 +6,7 @@ open System.Globalization
 open System.Numerics.Tensors
 open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
+open FSharp.NativeInterop
 
 /// The elements of a dense tensor, used in place.
 [<Sealed>]
@@ -58,6 +59,15 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
             )
     /// The elements in row-major order; fails when they are of another type.
     member this.Span<'T when 'T: unmanaged>() : Span<'T> = this.Memory<'T>().Span
+
+    /// The memory, kept where it is until the handle is disposed of.
+    member internal this.Pin() : MemoryHandle =
+        match dtype with
+        | DType.Float32 -> this.Memory<float32>().Pin()
+        | DType.Float64 -> this.Memory<float>().Pin()
+        | DType.Int32 -> this.Memory<int>().Pin()
+        | DType.Int64 -> this.Memory<int64>().Pin()
+        | _ -> this.Memory<bool>().Pin()
 
     /// The element at a row-major position as a float.
     member this.Float(index: int) : float =
@@ -129,14 +139,38 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
             NDArray.Over(Shape dims, Memory<'T>.Empty)
         else
             NDArray.Over(Shape dims, (new TensorMemory<'T>(dense)).Memory)
-    /// New memory of the given shape; zeros.
-    static member Zeros(dtype: DType, shape: Shape) : NDArray =
+    /// New memory. A large array does not move and begins at a multiple of 64 bytes, so that whole cache lines of it can be written at once.
+    static member private New<'T when 'T: unmanaged>(shape: Shape, isCleared: bool) : NDArray =
+        let n, size = shape.Length, sizeof<'T>
+        if int64 n * int64 size < (1L <<< 20) then
+            let array =
+                if isCleared then
+                    Array.zeroCreate<'T> n
+                else
+                    GC.AllocateUninitializedArray<'T> n
+            NDArray.Over(shape, Memory<'T> array)
+        else
+            let room = n + 64 / size
+            let array =
+                if isCleared then
+                    GC.AllocateArray<'T>(room, pinned = true)
+                else
+                    GC.AllocateUninitializedArray<'T>(room, pinned = true)
+            let first = &MemoryMarshal.GetArrayDataReference array
+            let address = int64 (NativePtr.toNativeInt (&&first))
+            NDArray.Over(shape, Memory<'T>(array, int ((64L - address % 64L) % 64L) / size, n))
+    static member private New(dtype: DType, shape: Shape, isCleared: bool) : NDArray =
         match dtype with
-        | DType.Float32 -> NDArray.Over(shape, Memory<float32>(Array.zeroCreate shape.Length))
-        | DType.Float64 -> NDArray.Over(shape, Memory<float>(Array.zeroCreate shape.Length))
-        | DType.Int32 -> NDArray.Over(shape, Memory<int>(Array.zeroCreate shape.Length))
-        | DType.Int64 -> NDArray.Over(shape, Memory<int64>(Array.zeroCreate shape.Length))
-        | _ -> NDArray.Over(shape, Memory<bool>(Array.zeroCreate shape.Length))
+        | DType.Float32 -> NDArray.New<float32>(shape, isCleared)
+        | DType.Float64 -> NDArray.New<float>(shape, isCleared)
+        | DType.Int32 -> NDArray.New<int>(shape, isCleared)
+        | DType.Int64 -> NDArray.New<int64>(shape, isCleared)
+        | _ -> NDArray.New<bool>(shape, isCleared)
+    /// New memory of the given shape; zeros.
+    static member Zeros(dtype: DType, shape: Shape) : NDArray = NDArray.New(dtype, shape, true)
+    /// New memory of the given shape, for one who writes all of it: its contents may be anything.
+    static member internal Uninitialized(dtype: DType, shape: Shape) : NDArray =
+        NDArray.New(dtype, shape, false)
     /// New memory filled with one number.
     static member internal Full(value: Scalar, shape: Shape) : NDArray =
         let result = NDArray.Zeros(value.DType, shape)

@@ -45,7 +45,8 @@ type internal Fn =
 /// What must be known of a scalar function where nodes are made. The default is right for a new function of floats.
 [<RequireQualifiedAccess>]
 module internal Fn =
-    let private tag =
+    /// The position of a function among all.
+    let tag =
         FSharpValue.PreComputeUnionTagReader(typeof<Fn>, BindingFlags.NonPublic ||| BindingFlags.Public)
 
     let private cases =
@@ -185,6 +186,10 @@ type internal Op =
     | Slice of starts: int[] * steps: int[]
     /// Zeros but for the argument's elements at starts[k] + steps[k]·i: the transpose of Slice.
     | Embed of starts: int[] * steps: int[]
+    /// The axis as two, windows and their elements: at [p, k] the element p·step + k·dilation of the axis.
+    | Unfold of axis: int * size: int * step: int * dilation: int
+    /// Windows added up along an axis of the given extent: the transpose of Unfold.
+    | Fold of axis: int * extent: int * step: int * dilation: int
     | Concat of axis: int
     /// The slabs of the first argument along an axis that the second, of integers, names.
     | Gather of axis: int

@@ -1,82 +1,189 @@
 namespace Diff
 
 open System
+open System.Buffers
 open System.Collections.Generic
 open System.Threading
+open Diff.Kernels
+open FSharp.NativeInterop
 
-/// One operation of a plan: which kernel, from which slots, into which slot.
+/// An array that the kernel of one operation works on: where it lies, and what it is.
 [<Struct>]
-type internal Step =
-    { Node: Expr
-      Kernel: Kernel
-      Args: int[]
-      Result: int }
+type internal ArrayAt =
+    { Place: Place
+      Shape: Shape
+      DType: DType }
 
-/// Where the contents of a slot come from.
-type internal Slot =
+/// One operation of a plan.
+type internal StepAction =
+    /// On memory: by addresses.
+    | OnMemory of MemoryStep
+    /// On arrays: a kernel by its definition.
+    | OnArrays of kernel: Kernel * args: ArrayAt[] * result: ArrayAt
+
+/// A step, and what there is to say about it.
+type internal Step =
+    {
+        Action: StepAction
+        /// The nodes that it computes.
+        Nodes: Expr[]
+        Kind: string
+        /// Arithmetic operations, and bytes read and written.
+        Flops: float
+        Bytes: float
+    }
+
+/// Where a value that is not computed comes from.
+[<RequireQualifiedAccess>]
+type internal Source =
     /// Position among the inputs given to each run.
     | Input of int
     /// A variable's value at the time of the run.
     | Held of Variable
-    /// The same in every run.
+    /// Always the same.
     | Fixed of NDArray
-    /// Storage number `buffer` of the workspace, seen with a shape.
-    | Buffer of buffer: int * shape: Shape * dtype: DType
 
-/// The arrays of one run at a time.
+/// Where a root goes.
+[<RequireQualifiedAccess>]
+type internal Target =
+    /// The array of this position among those given to each run.
+    | Result of int
+    /// The storage of a variable: its new value.
+    | Into of Variable
+
+/// The table of addresses of a run: the arena, the constants, the sources, then the results.
+[<RequireQualifiedAccess>]
+module internal Entry =
+    let arena = 0
+    let constants = 1
+    let source k = 2 + k
+
+/// All that a run needs to know of a plan.
+type internal PlanData =
+    {
+        Steps: Step[]
+        Sources: Source[]
+        /// The roots that are results: shapes and element types, by position.
+        Results: struct (Shape * DType)[]
+        /// What is computed and where it goes, for those who describe the plan.
+        Roots: Expr[]
+        Targets: Target[]
+        Constants: Block
+        ArenaBytes: int64
+        Threads: int
+    }
+
+/// Runs that are only timed: they work on copies of what variables hold, so that no variable changes.
 [<Sealed>]
-type internal Workspace(slots: Slot[], steps: Step[], buffers: int) =
-    let values =
-        let latest: (NDArray | null)[] = Array.zeroCreate buffers // most slots of a buffer have the same shape
-        slots
-        |> Array.map (fun slot ->
-            match slot with
-            | Fixed value -> value
-            | Buffer(buffer, shape, dtype) ->
-                let view =
-                    match latest[buffer] with
-                    | null -> NDArray.Zeros(dtype, shape)
-                    | view when view.Shape.Equals shape -> view
-                    | view -> view.Reshape shape
-                latest[buffer] <- view
-                view
-            | Input _
-            | Held _ -> Unchecked.defaultof<NDArray>)
-    let args =
-        steps |> Array.map (fun step -> Array.map (fun slot -> values[slot]) step.Args)
-    let results = steps |> Array.map (fun step -> values[step.Result])
-    // The places that change from run to run.
-    let loads =
-        [| for s in 0 .. slots.Length - 1 do
-               match slots[s] with
-               | Input _
-               | Held _ -> s
-               | _ -> () |]
-    let patches =
-        [| for i in 0 .. steps.Length - 1 do
-               for k in 0 .. steps[i].Args.Length - 1 do
-                   match slots[steps[i].Args[k]] with
-                   | Input _
-                   | Held _ -> struct (i, k, steps[i].Args[k])
-                   | _ -> () |]
-    member _.Values = values
+type internal Trial(clock: int -> TimeSpan -> unit) =
+    let copies = Dictionary<Variable, NDArray>(HashIdentity.Reference)
 
-    member _.Run(inputs: NDArray[]) =
-        for s in loads do
-            values[s] <-
-                match slots[s] with
-                | Input i -> inputs[i]
-                | Held v -> Variable.valueOf v
-                | _ -> values[s]
-        for struct (i, k, slot) in patches do
-            args[i][k] <- values[slot]
-        for i in 0 .. steps.Length - 1 do
-            steps[i].Kernel.Invoke(args[i], results[i])
+    member _.ValueOf(v: Variable) : NDArray =
+        match copies.TryGetValue v with
+        | true, copy -> copy
+        | _ ->
+            let copy = (Variable.valueOf v).Clone()
+            copies[v] <- copy
+            copy
 
-/// A graph as a flat list of steps in order, with storage shared between values that are never alive together.
+    /// Told of each step by its position how long it took.
+    member _.Clock(step: int, time: TimeSpan) : unit = clock step time
+
+/// The memory of one run at a time.
+[<Sealed>]
+type internal Workspace(data: PlanData) =
+    let block = Block data.ArenaBytes
+    let first = Entry.source data.Sources.Length
+    let table: nativeint[] =
+        GC.AllocateArray<nativeint>(first + data.Results.Length, pinned = true)
+    let arrays: NDArray[] = Array.zeroCreate table.Length
+    let handles: MemoryHandle[] = Array.zeroCreate table.Length
+    // Arrays seen with another shape than they were given with; the last one of each step's operand is kept.
+    let shaped = Dictionary<struct (int * Shape), struct (NDArray * NDArray)>()
+
+    let at (array: ArrayAt) : NDArray =
+        let entry = array.Place.Entry
+        if entry = Entry.arena then
+            Block.array block (int64 array.Place.Bytes) array.Shape array.DType
+        elif entry = Entry.constants then
+            Block.array data.Constants (int64 array.Place.Bytes) array.Shape array.DType
+        else
+            Unchecked.defaultof<NDArray>
+
+    let operands =
+        data.Steps
+        |> Array.map (fun step ->
+            match step.Action with
+            | OnArrays(_, args, result) -> struct (Array.map at args, at result)
+            | OnMemory _ -> struct ([||], Unchecked.defaultof<NDArray>))
+
+    /// What the array is in this run, where that changes from run to run.
+    let given (array: ArrayAt) (known: NDArray) : NDArray =
+        let entry = array.Place.Entry
+        if entry < Entry.source 0 then
+            known
+        else
+            let whole = arrays[entry]
+            if whole.Shape.Equals array.Shape then
+                whole
+            else
+                let key = struct (entry, array.Shape)
+                match shaped.TryGetValue key with
+                | true, struct (source, view) when obj.ReferenceEquals(source, whole) -> view
+                | _ ->
+                    let view = whole.Reshape array.Shape
+                    shaped[key] <- struct (whole, view)
+                    view
+
+    let pin entry (array: NDArray) =
+        arrays[entry] <- array
+        handles[entry] <- array.Pin()
+        table[entry] <- NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> handles[entry].Pointer)
+
+    /// The outcome of the latest run, for those who ask when it is over.
+    member _.Results(k: int) : NDArray = arrays[first + k]
+
+    member _.Run(inputs: NDArray[], results: NDArray[], trial: Trial | null) : unit =
+        try
+            table[Entry.arena] <- block.Address
+            table[Entry.constants] <- data.Constants.Address
+            for k in 0 .. data.Sources.Length - 1 do
+                pin
+                    (Entry.source k)
+                    (match data.Sources[k] with
+                     | Source.Input i -> inputs[i]
+                     | Source.Held v ->
+                         match trial with
+                         | null -> Variable.valueOf v
+                         | trial -> trial.ValueOf v
+                     | Source.Fixed value -> value)
+            for k in 0 .. results.Length - 1 do
+                pin (first + k) results[k]
+            use addresses = fixed table
+            for s in 0 .. data.Steps.Length - 1 do
+                let before =
+                    if isNull trial then
+                        0L
+                    else
+                        Diagnostics.Stopwatch.GetTimestamp()
+                match data.Steps[s].Action with
+                | OnMemory step -> step.Run(addresses, data.Threads)
+                | OnArrays(kernel, args, result) ->
+                    let struct (known, target) = operands[s]
+                    for k in 0 .. args.Length - 1 do
+                        known[k] <- given args[k] known[k]
+                    kernel.Invoke(known, given result target)
+                match trial with
+                | null -> ()
+                | trial -> trial.Clock(s, Diagnostics.Stopwatch.GetElapsedTime before)
+        finally
+            for k in Entry.source 0 .. handles.Length - 1 do
+                handles[k].Dispose()
+
+/// A graph as a flat list of steps in order, with memory shared between values that are never alive together.
 /// The only door from graphs to numbers: nothing after it looks at the graph again. Runs may overlap in time.
 [<Sealed>]
-type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outputs: int[]) =
+type internal Plan(data: PlanData) =
     let pool: (Workspace | null)[] = Array.zeroCreate 16
 
     let rent () =
@@ -86,7 +193,7 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
             found <- Interlocked.Exchange(&pool[i], null)
             i <- i + 1
         match found with
-        | null -> Workspace(slots, steps, buffers.Length)
+        | null -> Workspace data
         | workspace -> workspace
 
     let giveBack (workspace: Workspace) =
@@ -95,151 +202,59 @@ type internal Plan(slots: Slot[], steps: Step[], buffers: (DType * int)[], outpu
               && not (isNull (Interlocked.CompareExchange(&pool[i], workspace, null))) do
             i <- i + 1
 
-    member _.Steps = steps
-    member _.Slots = slots
-    member _.Outputs = outputs
+    let check (results: NDArray[]) =
+        if results.Length <> data.Results.Length then
+            invalidArg
+                "results"
+                $"run: the function has {data.Results.Length} results, got {results.Length} arrays for them"
+        for k in 0 .. results.Length - 1 do
+            let struct (shape, dtype) = data.Results[k]
+            if not (results[k].Shape.Equals shape) || results[k].DType <> dtype then
+                raise (
+                    ShapeException
+                        $"run: result {k} has shape {shape}, {DType.name dtype}, got an array of shape {results[k].Shape}, {DType.name results[k].DType} for it"
+                )
 
-    /// Runs the plan and lets `read` look at the outputs, which are good only until it returns.
-    member _.Run(inputs: NDArray[], read: Workspace -> int[] -> 'R) : 'R =
+    member _.Data = data
+
+    /// The whole plan as a function of its inputs, when these and the results are single float64 numbers; else null.
+    member val Flat: ScalarFunction | null =
+        (match data.Steps with
+         | [| { Action = OnMemory(:? ScalarMemoryStep as step) } |] when
+             step.Function.IsFlat
+             && data.Sources
+                |> Array.forall (function
+                    | Source.Input _ -> true
+                    | _ -> false)
+             ->
+             step.Function
+         | _ -> null)
+
+    /// New arrays for the results.
+    member _.NewResults() : NDArray[] =
+        data.Results
+        |> Array.map (fun (struct (shape, dtype)) -> NDArray.Uninitialized(dtype, shape))
+
+    /// Runs the plan; the results are written to the given arrays, which must not share memory with the inputs.
+    member _.Run(inputs: NDArray[], results: NDArray[]) : unit =
+        check results
         let workspace = rent ()
         try
-            workspace.Run inputs
-            read workspace outputs
+            workspace.Run(inputs, results, null)
         finally
             giveBack workspace
 
     /// Runs the plan; the results are new arrays.
     member this.Run(inputs: NDArray[]) : NDArray[] =
-        this.Run(inputs, fun workspace outputs -> outputs |> Array.map (fun s -> workspace.Values[s].Clone()))
+        let results = this.NewResults()
+        this.Run(inputs, results)
+        results
 
-/// Storage for values: handed out, taken back, handed out again to a value of the same element type and size.
-[<Sealed>]
-type internal Storage() =
-    let lengths = List<DType * int>()
-    let free = Dictionary<struct (DType * int), Stack<int>>()
-
-    let freeFor (node: Expr) =
-        let key = struct (node.DType, node.Shape.Length)
-        match free.TryGetValue key with
-        | true, stack -> stack
-        | _ ->
-            let stack = Stack<int>()
-            free[key] <- stack
-            stack
-
-    member _.Take(node: Expr) : int =
-        let free = freeFor node
-        if free.Count > 0 then
-            free.Pop()
-        else
-            lengths.Add((node.DType, node.Shape.Length))
-            lengths.Count - 1
-    member _.Release(node: Expr, buffer: int) : unit = (freeFor node).Push buffer
-    member _.Lengths: (DType * int)[] = lengths.ToArray()
-
-[<RequireQualifiedAccess>]
-module internal Plan =
-    /// Simplified, opened and lowered to what kernels exist for.
-    let prepare (roots: Expr[]) : Expr[] =
-        roots |> Control.inlineAll |> Simplify.run |> Graph.map Contraction.lower
-
-    /// A view of the same numbers takes no step and no storage of its own.
-    let private isView (node: Expr) =
-        match node.Op with
-        | Op.Reshape
-        | Op.StopGradient
-        | Op.Barrier -> true
-        | _ -> false
-
-    let private isLeaf (node: Expr) =
-        match node.Op with
-        | Op.Variable _
-        | Op.Const _
-        | Op.Literal _
-        | Op.Iota _ -> true
-        | _ -> false
-
-    /// Which node's storage each node lives in: its own, or that of what it is a view of.
-    let private homes (nodes: Expr[]) (args: int[][]) : int[] =
-        let home = Array.init nodes.Length id
-        for i in 0 .. nodes.Length - 1 do
-            if isView nodes[i] then
-                let source = home[args[i][0]]
-                if not (isLeaf nodes[source]) then
-                    home[i] <- source
-        home
-
-    /// The last step that reads each node's storage; the largest int where the caller does.
-    let private lastUses (home: int[]) (args: int[][]) (roots: int[]) : int[] =
-        let lastUse = Array.create home.Length -1
-        for i in 0 .. args.Length - 1 do
-            for a in args[i] do
-                lastUse[home[a]] <- i
-        for root in roots do
-            lastUse[home[root]] <- Int32.MaxValue
-        lastUse
-
-    /// Plans the values of `roots` as functions of the placeholders `inputs`.
-    let make (inputs: Expr[]) (roots: Expr[]) : Plan =
-        let roots = prepare roots
-        let nodes = Graph.topological roots
-        let index = NodeMap<int>()
-        for i in 0 .. nodes.Length - 1 do
-            index[nodes[i]] <- i
-        let find (e: Expr) = index[e]
-        let args = nodes |> Array.map (fun node -> Array.map find node.Args)
-        let outputs = Array.map find roots
-        let home = homes nodes args
-        let lastUse = lastUses home args outputs
-        let storage = Storage()
-        let bufferOf = Array.create nodes.Length -1
-        let dies i h = lastUse[h] = i && bufferOf[h] >= 0
-        // The storage of an argument that nobody reads any more, if it fits; else new storage.
-        let place i inPlace =
-            let mutable buffer = -1
-            if inPlace then
-                for a in args[i] do
-                    let h = home[a]
-                    if
-                        buffer < 0
-                        && dies i h
-                        && nodes[h].DType = nodes[i].DType
-                        && nodes[h].Shape.Length = nodes[i].Shape.Length
-                    then
-                        buffer <- bufferOf[h]
-                        lastUse[h] <- -1
-            if buffer < 0 then storage.Take nodes[i] else buffer
-        let release i =
-            for a in args[i] do
-                let h = home[a]
-                if dies i h then
-                    lastUse[h] <- -1 // the argument may stand twice
-                    storage.Release(nodes[h], bufferOf[h])
-        let given = NodeMap<int>() // 1 + position
-        inputs |> Array.iteri (fun i input -> given[input] <- i + 1)
-        let steps = List<Step>()
-        let slots =
-            nodes
-            |> Array.mapi (fun i node ->
-                match node.Op with
-                | Op.Variable v -> if given[node] > 0 then Input(given[node] - 1) else Held v
-                | Op.Literal value -> Fixed value
-                | Op.Const value -> Fixed(NDArray.Full(value, node.Shape))
-                | Op.Iota _ ->
-                    let value = NDArray.Zeros(node.DType, node.Shape)
-                    (Rules.ofOp node.Op).Kernel(node).Invoke([||], value)
-                    Fixed value
-                | _ ->
-                    if home[i] <> i then
-                        bufferOf[i] <- bufferOf[home[i]]
-                    else
-                        let rule = Rules.ofOp node.Op
-                        bufferOf[i] <- place i rule.InPlace
-                        steps.Add
-                            { Node = node
-                              Kernel = rule.Kernel node
-                              Args = args[i]
-                              Result = i }
-                    release i
-                    Buffer(bufferOf[i], node.Shape, node.DType))
-        Plan(slots, steps.ToArray(), storage.Lengths, outputs)
+    /// Runs the plan as a trial, which hears of each step how long it took.
+    member _.Time(inputs: NDArray[], results: NDArray[], trial: Trial) : unit =
+        check results
+        let workspace = rent ()
+        try
+            workspace.Run(inputs, results, trial)
+        finally
+            giveBack workspace

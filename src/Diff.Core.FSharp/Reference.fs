@@ -3,11 +3,6 @@ namespace Diff
 /// The reference evaluator: one operation after the other, as written, each by its definition. Everything faster is tested against it.
 [<RequireQualifiedAccess>]
 module internal Reference =
-    let private kernel (node: Expr) =
-        match node.Op with
-        | Op.Einsum spec -> Einsum.naiveKernel spec node
-        | op -> (Rules.ofOp op).Kernel node
-
     let evaluate (roots: Expr[]) : NDArray[] =
         let roots = Control.inlineAll roots
         let values = NodeMap<NDArray>()
@@ -18,6 +13,7 @@ module internal Reference =
                 | Op.Variable v -> Variable.valueOf v
                 | _ ->
                     let result = NDArray.Zeros(node.DType, node.Shape)
-                    (kernel node).Invoke(node.Args |> Array.map (fun a -> values[a]), result)
+                    ((Rules.ofOp node.Op).Kernel node)
+                        .Invoke(node.Args |> Array.map (fun a -> values[a]), result)
                     result
         roots |> Array.map (fun e -> values[e].Clone())

@@ -82,5 +82,4 @@ module internal Custom =
                             ShapeException
                                 $"{op.Name}: its forward gave a value of shape {value.Shape}, {DType.name value.DType}, but shape {node.Shape}, {DType.name node.DType}, was declared"
                         )
-                    value.CopyTo result)
-          InPlace = false }
+                    value.CopyTo result) }

@@ -146,8 +146,18 @@ module internal Einsum =
             && Seq.forall (fun (c: char) -> a.Contains c || b.Contains c) spec.Output
         | _ -> false
 
-    /// As one product of matrices, whatever the order of the axes: the kernel addresses them by tables and copies nothing.
-    let private productKernel (spec: EinsumSpec) (node: Expr) : Kernel =
+    /// Arrays of one form in one block of memory: where each begins, and the strides of all.
+    type Operand = { Starts: int[]; Strides: int[] }
+
+    /// The product of matrices that the node is, or the sum of such products over several operands, as one product: whatever the order of
+    /// the axes, nothing is copied.
+    let productPlan
+        (spec: EinsumSpec)
+        (node: Expr)
+        (x: Operand)
+        (y: Operand)
+        (ofC: int[])
+        : Diff.Kernels.GemmPlan =
         let sizes = sizes spec node
         let a, b, c = spec.Inputs[0], spec.Inputs[1], spec.Output
         let among (source: string) inA inB inC =
@@ -156,41 +166,29 @@ module internal Einsum =
             |> Array.ofSeq
         let batch, row, column, depth =
             among c true true true, among c true false true, among c false true true, among a true true false
-        let ofA, ofB, ofC =
-            table sizes a node.Args[0].Shape, table sizes b node.Args[1].Shape, table sizes c node.Shape
-        let plan =
-            Diff.Kernels.GemmPlan(
-                ofA batch,
-                ofA row,
-                ofA depth,
-                ofB batch,
-                ofB depth,
-                ofB column,
-                ofC batch,
-                ofC row,
-                ofC column
-            )
-        let inline multiply (_: 'T) =
-            Kernel(fun args result ->
-                Diff.Kernels.Gemm.Multiply(
-                    Span.op_Implicit (args[0].Span<'T>()),
-                    Span.op_Implicit (args[1].Span<'T>()),
-                    result.Span<'T>(),
-                    plan
-                ))
-        if node.DType = DType.Float32 then
-            multiply 0f
-        else
-            multiply 0.0
+        let table (axes: string) (strides: int[]) (labels: char[]) =
+            Loop.offsets
+                (labels |> Array.map (fun l -> sizes[l]))
+                (labels |> Array.map (fun l -> strides[axes.IndexOf l]))
+        /// Along the summed axes, one operand after the other.
+        let all (operand: Operand) (offsets: int[]) =
+            operand.Starts
+            |> Array.collect (fun start -> offsets |> Array.map (fun offset -> start + offset))
+        let ofA, ofB, ofC = table a x.Strides, table b y.Strides, table c ofC
+        Diff.Kernels.GemmPlan(
+            ofA batch,
+            ofA row,
+            all x (ofA depth),
+            ofB batch,
+            all y (ofB depth),
+            ofB column,
+            ofC batch,
+            ofC row,
+            ofC column
+        )
 
     let rule spec : Rule =
         { Derivative =
             Multilinear(fun i xs g ->
                 Expr.Contract(EinsumSpec.swap i spec, Array.updateAt i g xs, xs[i].Shape))
-          Kernel =
-            fun node ->
-                if isMatrixProduct spec node then
-                    productKernel spec node
-                else
-                    naiveKernel spec node
-          InPlace = false }
+          Kernel = naiveKernel spec }

@@ -133,8 +133,7 @@ module internal Elementwise =
         for fn in Fn.all do
             table[fn] <-
                 { Derivative = (rule fn).Derivative
-                  Kernel = kernels fn
-                  InPlace = true }
+                  Kernel = kernels fn }
         table
 
     /// The rule of an elementwise operation.
@@ -167,18 +166,15 @@ module internal Elementwise =
     /// Conversion between element types: floats to integers by cutting off, anything to bool as "is not 0".
     let castRule: Rule =
         { Derivative = Linear(fun _ xs g -> makeCast xs[0].DType g)
-          Kernel = fun node -> converted node.Args[0].DType node
-          InPlace = false }
+          Kernel = fun node -> converted node.Args[0].DType node }
 
     let private copy (args: NDArray[]) (result: NDArray) = args[0].CopyTo result
 
     let stopGradientRule: Rule =
         { Derivative = Zero
-          Kernel = fun _ -> Kernel copy
-          InPlace = true }
+          Kernel = fun _ -> Kernel copy }
 
     /// The identity in its first argument; the others only have to be there before.
     let barrierRule: Rule =
         { Derivative = Linear(fun i xs g -> if i = 0 then g else Expr.ZerosLike xs[i])
-          Kernel = fun _ -> Kernel copy
-          InPlace = true }
+          Kernel = fun _ -> Kernel copy }

@@ -35,14 +35,15 @@ module internal Index =
             raise (DTypeException "scatter_add: expected numbers, got bool; cast them")
         Expr(Op.ScatterAdd axis, [| x; indices |], shape, x.DType)
 
+    /// What an index out of range is answered with.
+    let outside operation (axis: int) (extent: int) (index: int64) : exn =
+        IndexOutOfRangeException $"{operation}: index {index} is outside axis {axis} of extent {extent}"
+
     /// The index counted from 0; negative ones count from the end.
     let private resolve operation axis (extent: int) (index: int64) =
         let i = if index < 0L then index + int64 extent else index
         if i < 0L || i >= int64 extent then
-            raise (
-                IndexOutOfRangeException
-                    $"{operation}: index {index} is outside axis {axis} of extent {extent}"
-            )
+            raise (outside operation axis extent index)
         int i
 
     let private indexAt (indices: NDArray) k =
@@ -95,8 +96,7 @@ module internal Index =
             fun node ->
                 let whole = node.Args[0].Shape
                 let action = copySlabs axis whole (widthOf whole axis)
-                Kernel(fun args result -> Loop.move node.DType action args result)
-          InPlace = false }
+                Kernel(fun args result -> Loop.move node.DType action args result) }
 
     let scatterAddRule axis : Rule =
         { Derivative = Linear(fun _ xs g -> gather axis g xs[1])
@@ -107,5 +107,4 @@ module internal Index =
                 | DType.Float32 -> addSlabs<float32> axis node.Shape width
                 | DType.Float64 -> addSlabs<float> axis node.Shape width
                 | DType.Int32 -> addSlabs<int> axis node.Shape width
-                | _ -> addSlabs<int64> axis node.Shape width
-          InPlace = false }
+                | _ -> addSlabs<int64> axis node.Shape width }

@@ -24,16 +24,14 @@ module internal Leaf =
 
     let private given: Rule =
         { Derivative = Zero
-          Kernel = fun node -> invalidOp $"{Formula.opText node.Op}: a leaf has no kernel; the plan loads it"
-          InPlace = false }
+          Kernel = fun node -> invalidOp $"{Formula.opText node.Op}: a leaf has no kernel; the plan loads it" }
 
     let variableRule = given
     let literalRule = given
 
     let constRule (value: Scalar) : Rule =
         { Derivative = Zero
-          Kernel = fun node -> Kernel(fun _ result -> NDArray.Full(value, node.Shape).CopyTo result)
-          InPlace = false }
+          Kernel = fun node -> Kernel(fun _ result -> NDArray.Full(value, node.Shape).CopyTo result) }
 
     let iotaRule axis : Rule =
         { Derivative = Zero
@@ -50,5 +48,4 @@ module internal Leaf =
                 | DType.Float32 -> fill float32
                 | DType.Float64 -> fill float
                 | DType.Int32 -> fill int
-                | _ -> fill int64
-          InPlace = false }
+                | _ -> fill int64 }

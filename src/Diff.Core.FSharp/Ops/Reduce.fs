@@ -98,15 +98,61 @@ module internal Reduce =
                         best <- j
                 out[i] <- int64 best)
 
+    /// Whether a reduction goes over few elements that do not lie behind one another, as a pooling does.
+    let isOverFew (axes: int[]) (shape: Shape) =
+        let count = axes |> Array.fold (fun n axis -> n * shape[axis]) 1
+        let isLast = Array.forall (fun axis -> axis >= shape.Rank - axes.Length) axes
+        count <= 16 && not isLast && shape.Length > 0
+
+    /// What stands at each combination of indices along some axes: the indices, and a view without these axes.
+    let slices (axes: int[]) (x: Expr) : struct (int[] * Expr)[] =
+        let rest = Shape.reduce false axes x.Shape
+        let extents = axes |> Array.map (fun axis -> x.Shape[axis])
+        let window = x.Shape.ToArray()
+        for axis in axes do
+            window[axis] <- 1
+        Array.init (Array.fold (*) 1 extents) (fun number ->
+            let starts = Array.zeroCreate x.Rank
+            let mutable left = number
+            for k in axes.Length - 1 .. -1 .. 0 do
+                starts[axes[k]] <- left % extents[k]
+                left <- left / extents[k]
+            struct (starts,
+                    Window.slice starts (Array.create x.Rank 1) (Shape window) x
+                    |> Reshape.make rest))
+
+    /// The derivative of an extreme over few elements, slice by slice: nothing of the operand's shape is made but the result.
+    let private shareAmongFew (axes: int[]) (x: Expr) (y: Expr) (g: Expr) : Expr =
+        let parts = slices axes x
+        let isBest =
+            parts
+            |> Array.map (fun (struct (_, slice)) -> Expr.Map(Fn.Equal, [| slice; y |]))
+        let count = isBest |> Array.map (Elementwise.makeCast x.DType) |> Array.reduce (+)
+        let share = g / count
+        let window = x.Shape.ToArray()
+        for axis in axes do
+            window[axis] <- 1
+        Array.map2
+            (fun (struct (starts, _)) isBest ->
+                Expr.Map(Fn.Where, [| isBest; share; Expr.ZerosLike share |])
+                |> Reshape.make (Shape window)
+                |> Window.embed starts (Array.create x.Rank 1) x.Shape)
+            parts
+            isBest
+        |> Array.reduce (+)
+
     /// Equal extremes share the cotangent equally.
     let rule extreme (axes: int[]) : Rule =
         { Derivative =
             General(fun _ xs y g ->
                 let x = xs[0]
-                let back = expand axes x.Shape
-                let isBest = Expr.Map(Fn.Equal, [| x; back y |])
-                let share = g / sum axes (Elementwise.makeCast x.DType isBest)
-                [| Expr.Map(Fn.Where, [| isBest; back share; Expr.ZerosLike x |]) |])
+                if isOverFew axes x.Shape then
+                    [| shareAmongFew axes x y g |]
+                else
+                    let back = expand axes x.Shape
+                    let isBest = Expr.Map(Fn.Equal, [| x; back y |])
+                    let share = g / sum axes (Elementwise.makeCast x.DType isBest)
+                    [| Expr.Map(Fn.Where, [| isBest; back share; Expr.ZerosLike x |]) |])
           Kernel =
             fun node ->
                 let x = node.Args[0]
@@ -115,8 +161,7 @@ module internal Reduce =
                 | DType.Float32 -> extremes<float32> extreme bases inner
                 | DType.Float64 -> extremes<float> extreme bases inner
                 | DType.Int32 -> extremes<int> extreme bases inner
-                | _ -> extremes<int64> extreme bases inner
-          InPlace = false }
+                | _ -> extremes<int64> extreme bases inner }
 
     let argRule extreme axis : Rule =
         { Derivative = Zero
@@ -128,5 +173,4 @@ module internal Reduce =
                 | DType.Float32 -> positions<float32> extreme bases inner
                 | DType.Float64 -> positions<float> extreme bases inner
                 | DType.Int32 -> positions<int> extreme bases inner
-                | _ -> positions<int64> extreme bases inner
-          InPlace = false }
+                | _ -> positions<int64> extreme bases inner }

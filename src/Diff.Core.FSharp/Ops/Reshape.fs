@@ -33,5 +33,4 @@ module internal Reshape =
 
     let rule: Rule =
         { Derivative = Linear(fun _ xs g -> make xs[0].Shape g)
-          Kernel = fun _ -> Kernel(fun args result -> args[0].Reshape(result.Shape).CopyTo result)
-          InPlace = true }
+          Kernel = fun _ -> Kernel(fun args result -> args[0].Reshape(result.Shape).CopyTo result) }

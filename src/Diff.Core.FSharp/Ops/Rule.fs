@@ -28,8 +28,6 @@ type internal Rule =
         Derivative: Derivative
         /// The reference evaluation: obvious loops. What depends on the node alone is worked out once, before the first call.
         Kernel: Expr -> Kernel
-        /// The result may take the place of an argument of the same size: each index is read before it is written, and no other index after.
-        InPlace: bool
     }
 
 /// Something done to elements whatever their type.

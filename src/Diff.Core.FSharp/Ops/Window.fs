@@ -25,7 +25,8 @@ module internal Window =
         let offsets = Loop.offsets window.Dims (Array.map2 (*) steps strides)
         Array.map ((+) first) offsets
 
-    let private copyOut (offsets: int[]) =
+    /// result[i] = from[offsets[i]].
+    let copyOut (offsets: int[]) =
         { new IMove with
             member _.Run<'T when 'T: unmanaged>(args, result) =
                 let x = args[0].Span<'T>()
@@ -54,13 +55,11 @@ module internal Window =
 
     let sliceRule starts steps : Rule =
         { Derivative = Linear(fun _ xs g -> embed starts steps xs[0].Shape g)
-          Kernel = fun node -> kernel copyOut node.Shape node.Args[0].Shape starts steps node
-          InPlace = false }
+          Kernel = fun node -> kernel copyOut node.Shape node.Args[0].Shape starts steps node }
 
     let embedRule starts steps : Rule =
         { Derivative = Linear(fun _ xs g -> slice starts steps xs[0].Shape g)
-          Kernel = fun node -> kernel copyIn node.Args[0].Shape node.Shape starts steps node
-          InPlace = false }
+          Kernel = fun node -> kernel copyIn node.Args[0].Shape node.Shape starts steps node }
 
     let concat axis (xs: Expr[]) : Expr =
         if xs.Length = 0 then
@@ -110,5 +109,4 @@ module internal Window =
           Kernel =
             fun node ->
                 let action = joined axis (node.Args |> Array.map _.Shape)
-                Kernel(fun args result -> Loop.move node.DType action args result)
-          InPlace = false }
+                Kernel(fun args result -> Loop.move node.DType action args result) }

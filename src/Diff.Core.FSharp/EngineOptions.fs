@@ -1,0 +1,43 @@
+namespace Diff
+
+open System
+open Diff.Kernels
+
+/// How plans run. Immutable; the results do not depend on it, to the bit.
+[<Sealed>]
+type EngineOptions internal (threads: int, tier: Tier) =
+    static let fromEnvironment =
+        lazy
+            (let threads =
+                match Environment.GetEnvironmentVariable "DIFF_THREADS" with
+                | null
+                | "" -> Environment.ProcessorCount
+                | text ->
+                    match Int32.TryParse text with
+                    | true, n when n > 0 -> n
+                    | _ -> invalidOp $"DIFF_THREADS: expected a number of threads, at least 1, got \"{text}\""
+             let tier =
+                 match Environment.GetEnvironmentVariable "DIFF_TIER" with
+                 | null
+                 | ""
+                 | "auto" -> Tier.Auto
+                 | "tiles" -> Tier.Tiles
+                 | "compiled" -> Tier.Compiled
+                 | text -> invalidOp $"DIFF_TIER: expected auto, tiles or compiled, got \"{text}\""
+             EngineOptions(threads, tier))
+
+    member internal _.Tier = tier
+    /// How many threads one evaluation may use, the caller's among them.
+    member _.Threads = threads
+    /// As many threads as the machine has processors, or as the environment variable DIFF_THREADS says; loops are compiled once that pays,
+    /// or as DIFF_TIER says (auto, tiles or compiled).
+    static member Default = fromEnvironment.Value
+    /// The same with another number of threads, at least 1.
+    member _.WithThreads(threads: int) : EngineOptions =
+        if threads < 1 then
+            invalidArg "threads" $"WithThreads: expected at least 1, got {threads}"
+        EngineOptions(threads, tier)
+    /// The same, but no machine code is made at run time: loops run on tiles, and graphs of scalars are interpreted.
+    member _.WithoutCompilation() : EngineOptions = EngineOptions(threads, Tier.Tiles)
+    /// The same, but machine code is made before the first run, however seldom it may run.
+    member _.WithCompilationAtOnce() : EngineOptions = EngineOptions(threads, Tier.Compiled)

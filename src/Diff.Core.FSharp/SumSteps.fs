@@ -1,0 +1,112 @@
+namespace Diff
+
+open System
+open Diff.Kernels
+
+/// The steps of matrix products, and of sums of products and of arrays put into zeros.
+[<RequireQualifiedAccess>]
+module internal SumSteps =
+    /// Where one operand of some products lies, in elements from the least address that occurs, and what its strides are.
+    let private operand (draft: PlanDraft) (terms: int[]) k : struct (Place * Einsum.Operand) =
+        let graph = draft.Graph
+        let node = graph.Nodes[terms[0]]
+        let size = DType.size node.DType
+        let places = terms |> Array.map (fun t -> draft.Memory.First(graph.Arg(t, k)))
+        let first = places[0]
+        let strides = graph.Views[graph.Arg(terms[0], k)].Strides
+        let starts =
+            places
+            |> Array.map (fun place -> int ((place.Bytes - first.Bytes) / nativeint size))
+        // Backward strides reach below the first element.
+        let least =
+            Array.fold2
+                (fun sum n stride -> sum + min 0 ((n - 1) * stride))
+                (Array.min starts)
+                node.Args[k].Shape.Dims
+                strides
+        struct (Place(first.Entry, first.Bytes + nativeint least * nativeint size),
+                { Einsum.Operand.Starts = starts |> Array.map (fun start -> start - least)
+                  Einsum.Operand.Strides = strides })
+
+    /// Products of one form, added up: operands in the same block of memory are reached by offsets, so that it is one product.
+    let product (draft: PlanDraft) (terms: int[]) (target: Place) accumulate : unit =
+        let node = draft.Graph.Nodes[terms[0]]
+        let spec =
+            match node.Op with
+            | Op.Einsum spec -> spec
+            | op -> invalidOp $"plan: {Formula.opText op} is no product"
+        let struct (a, x) = operand draft terms 0
+        let struct (b, y) = operand draft terms 1
+        let plan = Einsum.productPlan spec node x y (Shape.strides node.Shape.Dims)
+        let read =
+            float terms.Length
+            * float (node.Args[0].Shape.Length + node.Args[1].Shape.Length)
+        draft.Steps.Add
+            { Action =
+                OnMemory(ProductMemoryStep(plan, (node.DType = DType.Float64), accumulate, a, b, target))
+              Nodes = terms |> Array.map (fun t -> draft.Graph.Nodes[t])
+              Kind = "product"
+              Flops = 2.0 * float plan.Batch * float plan.Rows * float plan.Cols * float plan.Depth
+              Bytes = float (DType.size node.DType) * (read + float node.Shape.Length) }
+
+    /// The terms that can be one product: alike but for where the operands lie in a block of memory.
+    let private byForm (draft: PlanDraft) (terms: int[]) : int[][] =
+        let graph = draft.Graph
+        let form t =
+            let lies k =
+                let a = graph.Arg(t, k)
+                struct ((draft.Memory.First a).Entry, String.Join(",", graph.Views[a].Strides))
+            let node = graph.Nodes[t]
+            struct (node.Op, lies 0, lies 1, node.Args[0].Shape, node.Args[1].Shape)
+        terms |> Array.groupBy form |> Array.map snd
+
+    let private zeros (draft: PlanDraft) i =
+        let bytes = draft.Graph.BytesOf i
+        draft.Steps.Add
+            { Action = OnMemory(FillMemoryStep(draft.Memory.PlaceOf i, nativeint bytes))
+              Nodes = [| draft.Graph.Nodes[i] |]
+              Kind = "zeros"
+              Flops = 0.0
+              Bytes = float bytes }
+
+    /// Adds an array to its window of the sum i, or copies it there.
+    let private put (draft: PlanDraft) i isCopied (window: PlacedTerm) =
+        let graph, memory = draft.Graph, draft.Memory
+        let term, a = graph.Nodes[window.Term], graph.Arg(window.Term, 0)
+        let extents, strides, from =
+            window.Shape.Dims, graph.Views[a].Strides, memory.First a
+        let own = Shape.strides graph.Nodes[i].Shape.Dims
+        let target =
+            memory.At(i, Array.fold2 (fun sum start stride -> sum + start * stride) 0 window.Starts own)
+        let into = Array.map2 (*) window.Steps own
+        if isCopied then
+            draft.Copy(term, extents, strides, from, into, target)
+        else
+            draft.Steps.Add
+                { Action = OnMemory(LoopBuild.addition draft.Tier term.DType extents from strides target into)
+                  Nodes = [| term |]
+                  Kind = "loop"
+                  Flops = float window.Shape.Length
+                  Bytes = 3.0 * float (graph.BytesOf a) }
+
+    /// A sum of products and of arrays put into zeros, in memory that it has.
+    let sum (draft: PlanDraft) i (terms: int[]) : unit =
+        let nodes = draft.Graph.Nodes
+        let products, placed = terms |> Array.partition (fun t -> Terms.IsProduct nodes[t])
+        byForm draft products
+        |> Array.iteri (fun k group -> product draft group (draft.Memory.PlaceOf i) (k > 0))
+        let windows =
+            placed
+            |> Array.choose (fun t ->
+                match nodes[t].Op with
+                | Op.Embed(starts, steps) when nodes[t].Args[0].Shape.Length > 0 ->
+                    Some
+                        { Term = t
+                          Shape = nodes[t].Args[0].Shape
+                          Starts = starts
+                          Steps = steps }
+                | _ -> None)
+        let isFilled = products.Length = 0 && PlacedTerm.fill nodes[i].Shape windows
+        if products.Length = 0 && not isFilled then
+            zeros draft i
+        Array.iter (put draft i isFilled) windows
