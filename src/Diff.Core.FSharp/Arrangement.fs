@@ -122,6 +122,17 @@ module Arrangement =
     /// The array with zeros added on each axis.
     let pad (widths: (int * int) list) (x: Expr) : Expr = padWith 0.0 widths x
 
+    // ---- Windows ----------------------------------------------------------------------------------------------------
+
+    /// The axis as two adjacent ones, windows and their elements: y[.., p, k, ..] = x[.., p·step + k·dilation, ..].
+    let unfold (axis: int) (size: int) (step: int) (dilation: int) (x: Expr) : Expr =
+        Unfold.make axis size step dilation x
+
+    /// Windows, the axis given, and their elements, the axis after it, added up where they lie in an axis of the given extent:
+    /// the transpose of `unfold`.
+    let fold (axis: int) (extent: int) (step: int) (dilation: int) (x: Expr) : Expr =
+        Unfold.fold axis extent step dilation x
+
     // ---- Indexing ---------------------------------------------------------------------------------------------------
 
     /// The slabs of x along an axis that integers name: x[:axis] + indices + x[axis+1:]. Negative indices count from the end.

@@ -131,7 +131,8 @@ module internal Contraction =
             )
 
     /// A contraction as unary ones (sums and diagonals of one operand, at the end repetition) and products of two,
-    /// in an order chosen greedily: at each step the pair whose product is smallest beside what it replaces.
+    /// in an order chosen greedily: at each step the pair whose product is smallest beside what it replaces. Sums of windows of
+    /// products become products with windows.
     let lower (e: Expr) : Expr =
         match e.Op with
         | Op.Einsum spec when
@@ -191,4 +192,6 @@ module internal Contraction =
                 )
             let struct (axes, result) = terms[0]
             unary axes spec.Output sizes result
+        | Op.Fold _
+        | Op.Slice _ -> Overlap.lower e
         | _ -> e

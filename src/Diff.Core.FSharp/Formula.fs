@@ -137,8 +137,8 @@ module internal Formula =
     let private node (view: View<'Node>) (leaf: Op -> string) (node: 'Node) (args: Part[]) : Part =
         let shape, nodes = view.Shape node, view.Args node
         let shapes = Array.map view.Shape nodes
-        let withAxis name axis =
-            call name (Seq.append (texts args) [ string (axis: int) ])
+        let withNumbers name (numbers: int list) =
+            call name (Seq.append (texts args) (List.map string numbers))
         match view.Op node with
         | Op.Const c ->
             let number = signed (Words.number c)
@@ -174,12 +174,14 @@ module internal Formula =
                 [ args[0].Text
                   Words.list (Words.window starts steps shapes[0] shape)
                   string shape ]
+        | Op.Unfold(axis, size, step, dilation) -> withNumbers "unfold" [ axis; size; step; dilation ]
+        | Op.Fold(axis, extent, step, dilation) -> withNumbers "fold" [ axis; extent; step; dilation ]
         | Op.Concat axis -> call "concat" [ Words.list (texts args); string axis ]
-        | Op.Gather axis -> withAxis "gather" axis
+        | Op.Gather axis -> withNumbers "gather" [ axis ]
         | Op.ScatterAdd axis -> call "scatter_add" (Seq.append (texts args) [ string axis; string shape ])
         | Op.Reduce(extreme, axes) ->
             reduced ("reduce_" + Words.extremeName extreme) args[0] axes shapes[0] false
-        | Op.ArgReduce(extreme, axis) -> withAxis ("arg" + Words.extremeName extreme) axis
+        | Op.ArgReduce(extreme, axis) -> withNumbers ("arg" + Words.extremeName extreme) [ axis ]
         | Op.Cast
         | Op.StopGradient
         | Op.Barrier

@@ -68,7 +68,8 @@ module internal Simplify =
                     | dtype -> Scalar.ofFloat dtype (result.Float 0)
                 ValueSome(Expr.Const(value, e.Shape))
             | Op.Reshape
-            | Op.Slice _ -> ValueSome(Expr.Const(constants[0], e.Shape))
+            | Op.Slice _
+            | Op.Unfold _ -> ValueSome(Expr.Const(constants[0], e.Shape))
             | Op.Concat _ when constants |> Array.forall (fun c -> c.Bits = constants[0].Bits) ->
                 ValueSome(Expr.Const(constants[0], e.Shape))
             | _ -> ValueNone

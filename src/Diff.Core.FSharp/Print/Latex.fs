@@ -133,6 +133,10 @@ module internal Latex =
                 Trait = Window(parts[0], starts, steps, shape, whole) }
         | Op.Embed(starts, steps) ->
             LatexPart.call "embed" (commas (Words.window starts steps node.Args[0].Shape shape)) parts
+        | Op.Unfold(axis, size, step, dilation) ->
+            LatexPart.call "unfold" (String.Join(",", [ axis; size; step; dilation ])) parts
+        | Op.Fold(axis, extent, step, dilation) ->
+            LatexPart.call "fold" (String.Join(",", [ axis; extent; step; dilation ])) parts
         | Op.Concat axis -> LatexPart.call "concat" (string axis) parts
         | Op.Gather axis -> LatexPart.call "gather" (string axis) parts
         | Op.ScatterAdd axis -> LatexPart.call "scatter_add" (string axis) parts

@@ -132,6 +132,10 @@ module internal Words =
         | Op.Reshape -> "reshape"
         | Op.Slice(starts, steps) -> "slice " + sliceText starts steps
         | Op.Embed(starts, steps) -> "embed " + sliceText starts steps
+        | Op.Unfold(axis, size, step, dilation) ->
+            $"unfold {axis} size {size} step {step} dilation {dilation}"
+        | Op.Fold(axis, extent, step, dilation) ->
+            $"fold {axis} extent {extent} step {step} dilation {dilation}"
         | Op.Concat axis -> "concat " + string axis
         | Op.Gather axis -> "gather " + string axis
         | Op.ScatterAdd axis -> "scatter_add " + string axis
