@@ -29,25 +29,46 @@ public static class CompiledFunctionExtensions
 
         /// <summary>The value of a scalar function of one scalar, and its gradient.</summary>
         /// <param name="x">The first argument.</param>
-        public (double Value, double[] Gradient) ValueAndGrad(double x) => Scalars(f.ValueAndGradient(x));
+        public (double Value, double[] Gradient) ValueAndGrad(double x)
+        {
+            var gradient = new double[1];
+            return (f.ValueAndGradient([x], gradient), gradient);
+        }
 
         /// <summary>The value of a scalar function of two scalars, and its gradient.</summary>
         /// <param name="x">The first argument.</param>
         /// <param name="y">The second argument.</param>
-        public (double Value, double[] Gradient) ValueAndGrad(double x, double y) => Scalars(f.ValueAndGradient(x, y));
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y)
+        {
+            var gradient = new double[2];
+            return (f.ValueAndGradient([x, y], gradient), gradient);
+        }
 
         /// <summary>The value of a scalar function of three scalars, and its gradient.</summary>
         /// <param name="x">The first argument.</param>
         /// <param name="y">The second argument.</param>
         /// <param name="z">The third argument.</param>
-        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z) => Scalars(f.ValueAndGradient(x, y, z));
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z)
+        {
+            var gradient = new double[3];
+            return (f.ValueAndGradient([x, y, z], gradient), gradient);
+        }
 
         /// <summary>The value of a scalar function of four scalars, and its gradient.</summary>
         /// <param name="x">The first argument.</param>
         /// <param name="y">The second argument.</param>
         /// <param name="z">The third argument.</param>
         /// <param name="w">The fourth argument.</param>
-        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z, double w) => Scalars(f.ValueAndGradient(x, y, z, w));
+        public (double Value, double[] Gradient) ValueAndGrad(double x, double y, double z, double w)
+        {
+            var gradient = new double[4];
+            return (f.ValueAndGradient([x, y, z, w], gradient), gradient);
+        }
+
+        /// <summary>The value of a function of float64 scalars; its gradient is written to the span. Nothing is allocated.</summary>
+        /// <param name="args">The arguments.</param>
+        /// <param name="gradient">Room for as many derivatives.</param>
+        public double ValueAndGrad(ReadOnlySpan<double> args, Span<double> gradient) => f.ValueAndGradient(args, gradient);
 
         /// <summary>The value of a function with one result.</summary>
         /// <param name="args">The arguments.</param>
@@ -66,7 +87,4 @@ public static class CompiledFunctionExtensions
     private static NDArray One(NDArray[] results) => results.Length == 1
         ? results[0]
         : throw new InvalidOperationException($"Invoke: expected a function with one result, got {results.Length}; use Call");
-
-    private static (double Value, double[] Gradient) Scalars((NDArray Value, NDArray?[] Gradient) results) =>
-        (results.Value.Float(0), Array.ConvertAll(results.Gradient, g => g!.Float(0)));
 }

@@ -67,6 +67,12 @@ public static class ExprExtensions
         /// <summary>The graph in Graphviz's language, module scopes as clusters.</summary>
         public string ToDot() => Print.Dot([x]);
 
+        /// <summary>How the value is computed: the steps of its plan with sizes, operations and bytes.</summary>
+        public string Explain() => Explanations.explain(x);
+
+        /// <summary>The same with the time that each step takes: the median of some runs.</summary>
+        public string Profile() => Explanations.profile(x);
+
         /// <summary>Writes the graph as a page that opens in a browser without a network; module scopes fold.</summary>
         /// <param name="path">The file.</param>
         public void SaveHtml(string path) => Print.SaveHtml(path, path, [x]);

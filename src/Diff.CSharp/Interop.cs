@@ -9,8 +9,4 @@ internal static class Interop
     public static FSharpList<T> List<T>(IEnumerable<T> items) => ListModule.OfSeq(items);
 
     public static FSharpFunc<A, R> Func<A, R>(Func<A, R> f) => FuncConvert.FromFunc(f);
-
-    /// <summary>Reads nothing from a plan's results.</summary>
-    public static FSharpFunc<NDArray[], FSharpFunc<int[], Unit?>> Nothing { get; } =
-        FuncConvert.FromFunc<NDArray[], int[], Unit?>((_, _) => null);
 }

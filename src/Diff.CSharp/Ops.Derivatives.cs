@@ -73,26 +73,31 @@ public static partial class Ops
 
     /// <summary>A function traced, differentiated and planned once for each combination of shapes and element types it is called with.</summary>
     /// <param name="f">The function: ordinary code that builds expressions.</param>
-    public static CompiledFunction Compile(Func<Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0]), 1);
+    /// <param name="options">How to run: threads and compilation; nothing depends on it but the time.</param>
+    public static CompiledFunction Compile(Func<Expr, Expr> f, EngineOptions? options = null) =>
+        Compile((Expr[] xs) => f(xs[0]), 1, options);
 
-    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
-    public static CompiledFunction Compile(Func<Expr, Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0], xs[1]), 2);
+    /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr> f, EngineOptions? options = null) =>
+        Compile((Expr[] xs) => f(xs[0], xs[1]), 2, options);
 
-    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
-    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr> f) => Compile((Expr[] xs) => f(xs[0], xs[1], xs[2]), 3);
+    /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr> f, EngineOptions? options = null) =>
+        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2]), 3, options);
 
-    /// <inheritdoc cref="Compile(Func{Expr, Expr})"/>
-    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr, Expr> f) =>
-        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2], xs[3]), 4);
+    /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
+    public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr, Expr> f, EngineOptions? options = null) =>
+        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2], xs[3]), 4, options);
 
     /// <summary>A function of any number of arguments and results, planned once for each combination of shapes and element types.</summary>
     /// <param name="f">The function: ordinary code that builds expressions.</param>
-    public static CompiledFunction Compile(Func<Expr[], Expr[]> f) => new(f);
+    /// <param name="options">How to run: threads and compilation; nothing depends on it but the time.</param>
+    public static CompiledFunction Compile(Func<Expr[], Expr[]> f, EngineOptions? options = null) => new(f, options ?? EngineOptions.Default);
 
-    private static CompiledFunction Compile(Func<Expr[], Expr> f, int arity) =>
-        new(xs => xs.Length == arity
+    private static CompiledFunction Compile(Func<Expr[], Expr> f, int arity, EngineOptions? options) =>
+        Compile(xs => xs.Length == arity
             ? [f(xs)]
-            : throw new ArgumentException($"call: the function takes {arity} {(arity == 1 ? "argument" : "arguments")}, got {xs.Length}"));
+            : throw new ArgumentException($"call: the function takes {arity} {(arity == 1 ? "argument" : "arguments")}, got {xs.Length}"), options);
 
     private static Expr[] Simplified(Func<Expr[]> make) => Derivatives.simplified(FuncConvert.FromFunc(make));
 }

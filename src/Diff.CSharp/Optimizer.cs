@@ -19,7 +19,7 @@ public sealed class Optimizer
         _plan = new Lazy<UpdatePlan>(() =>
         {
             Expr[] gradients = Array.ConvertAll(_parameters, p => Leaf.input("gradient of " + p.Name, p.Shape, p.DType));
-            return new UpdatePlan(gradients, [], state.Updates(gradients));
+            return new UpdatePlan(EngineOptions.Default, gradients, [], state.Updates(gradients));
         });
     }
 
@@ -29,7 +29,7 @@ public sealed class Optimizer
     {
         var gradients = Array.ConvertAll(_parameters, p => p.Grad ?? throw new InvalidOperationException(
             $"Step: the parameter \"{p.Name}\" of shape {p.Shape} has no gradient; call Backward on a loss that depends on it first"));
-        _plan.Value.Run(gradients, Interop.Nothing);
+        _plan.Value.Run(gradients);
     }
 
     /// <summary>Forgets the parameters' gradients.</summary>

@@ -6,37 +6,40 @@ public sealed class TrainingStep
     private readonly TrainingPlan _plan;
     private readonly IReadOnlyList<(string Path, Parameter Parameter)> _parameters;
 
-    private TrainingStep(Module model, int arity, Func<Expr[], Expr> loss, GradientTransformation optimizer)
+    private TrainingStep(Module model, int arity, Func<Expr[], Expr> loss, GradientTransformation optimizer, EngineOptions? options)
     {
         _parameters = model.NamedParameters();
         if (_parameters.Count == 0) throw new ArgumentException($"TrainingStep: {model.GetType().Name} has no parameters to train", nameof(model));
         _plan = new TrainingPlan(
             [.. _parameters.Select(p => p.Parameter)],
             xs => xs.Length == arity ? loss(xs) : throw new ArgumentException($"Run: the loss takes {arity} {(arity == 1 ? "array" : "arrays")}, got {xs.Length}"),
-            optimizer);
+            optimizer,
+            options ?? EngineOptions.Default);
     }
 
     /// <summary>A step that is traced at its first run, and again for each new combination of shapes and element types.</summary>
     /// <param name="model">The model whose parameters are trained.</param>
     /// <param name="loss">The loss, a scalar, from one array.</param>
     /// <param name="optimizer">From gradients to updates.</param>
-    public static TrainingStep Compile(Module model, Func<Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, 1, xs => loss(xs[0]), optimizer);
+    /// <param name="options">How to run: threads and compilation; nothing depends on it but the time.</param>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr> loss, GradientTransformation optimizer, EngineOptions? options = null) =>
+        new(model, 1, xs => loss(xs[0]), optimizer, options);
 
-    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
-    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, 2, xs => loss(xs[0], xs[1]), optimizer);
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation, EngineOptions)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr> loss, GradientTransformation optimizer, EngineOptions? options = null) =>
+        new(model, 2, xs => loss(xs[0], xs[1]), optimizer, options);
 
-    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
-    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, 3, xs => loss(xs[0], xs[1], xs[2]), optimizer);
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation, EngineOptions)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer, EngineOptions? options = null) =>
+        new(model, 3, xs => loss(xs[0], xs[1], xs[2]), optimizer, options);
 
-    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
-    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer) =>
-        new(model, 4, xs => loss(xs[0], xs[1], xs[2], xs[3]), optimizer);
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation, EngineOptions)"/>
+    public static TrainingStep Compile(Module model, Func<Expr, Expr, Expr, Expr, Expr> loss, GradientTransformation optimizer, EngineOptions? options = null) =>
+        new(model, 4, xs => loss(xs[0], xs[1], xs[2], xs[3]), optimizer, options);
 
-    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation)"/>
-    public static TrainingStep Compile(Module model, Func<Expr> loss, GradientTransformation optimizer) => new(model, 0, _ => loss(), optimizer);
+    /// <inheritdoc cref="Compile(Module, Func{Expr, Expr}, GradientTransformation, EngineOptions)"/>
+    public static TrainingStep Compile(Module model, Func<Expr> loss, GradientTransformation optimizer, EngineOptions? options = null) =>
+        new(model, 0, _ => loss(), optimizer, options);
 
     /// <summary>Runs one step on a batch and gives the loss before the update.</summary>
     /// <param name="batch">The arrays of the batch.</param>
@@ -50,6 +53,14 @@ public sealed class TrainingStep
     /// <param name="path">The file.</param>
     /// <param name="batch">The arrays of a batch.</param>
     public void SaveHtml(string path, params NDArray[] batch) => Print.SaveHtml(path, "One step of training", Graph(batch));
+
+    /// <summary>What a step on such a batch does, as text: sizes, operations, bytes and formulas.</summary>
+    /// <param name="batch">The arrays of a batch.</param>
+    public string Explain(params NDArray[] batch) => _plan.Explain(batch);
+
+    /// <summary>The same with measured times; it runs on copies, so that parameters and optimiser state stay what they are.</summary>
+    /// <param name="batch">The arrays of a batch.</param>
+    public string Profile(params NDArray[] batch) => _plan.Profile(batch);
 
     /// <summary>Writes parameters, optimiser state and numbers of the caller's as one safetensors file, to continue from later.</summary>
     /// <param name="path">The file. Interrupted at any moment, it is the old one or the new one.</param>

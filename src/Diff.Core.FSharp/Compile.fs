@@ -3,37 +3,38 @@ namespace Diff
 open System
 open System.Collections.Generic
 open System.Threading
+open Diff.Kernels
 
-/// A plan that also writes: after each run some of its results become the new values of variables, all at once.
+/// A plan that also writes: after each run some of its results have become the new values of variables, all at once.
 [<Sealed>]
-type internal UpdatePlan(inputs: Expr[], results: Expr[], updates: (Variable * Expr)[]) =
-    let plan = Plan.make inputs (Array.append results (Array.map snd updates))
-    // A result that is itself the value of a variable may be overwritten before it is read.
-    let isHeld =
-        plan.Outputs
-        |> Array.map (fun slot ->
-            match plan.Slots[slot] with
-            | Held _ -> true
-            | _ -> false)
+type internal UpdatePlan
+    (options: EngineOptions, inputs: Expr[], results: Expr[], updates: (Variable * Expr)[]) =
+    let plan =
+        Planner.makeFor
+            options
+            inputs
+            (Array.append results (Array.map snd updates))
+            (Array.append
+                (results |> Array.mapi (fun k _ -> Target.Result k))
+                (updates |> Array.map (fun (v, _) -> Target.Into v)))
+    let mutable spare: NDArray[] | null = null
 
-    let write (values: NDArray[]) (outputs: int[]) =
-        let first = results.Length
-        for i in 0 .. updates.Length - 1 do
-            if isHeld[first + i] then
-                values[outputs[first + i]] <- values[outputs[first + i]].Clone()
-        for i in 0 .. updates.Length - 1 do
-            let variable, _ = updates[i]
-            values[outputs[first + i]].CopyTo(Variable.valueOf variable)
+    member _.Plan = plan
+
+    /// Runs once.
+    member _.Run(inputs: NDArray[]) : unit = plan.Run(inputs, plan.NewResults())
 
     /// Runs once and gives what `read` makes of the results, which are good only until it returns.
-    member _.Run(inputs: NDArray[], read: NDArray[] -> int[] -> 'R) : 'R =
-        plan.Run(
-            inputs,
-            fun workspace outputs ->
-                let result = read workspace.Values outputs
-                write workspace.Values outputs
-                result
-        )
+    member _.Run(inputs: NDArray[], read: NDArray[] -> 'R) : 'R =
+        let results =
+            match Interlocked.Exchange(&spare, null) with
+            | null -> plan.NewResults()
+            | results -> results
+        try
+            plan.Run(inputs, results)
+            read results
+        finally
+            Volatile.Write(&spare, results)
 
 /// What a function has to be traced anew for: the shapes and element types of its arguments.
 [<RequireQualifiedAccess>]
@@ -83,8 +84,8 @@ type internal SignatureCache<'T>(capacity: int, make: Expr[] -> 'T) =
 
 /// What one signature of a compiled function needs: plans for the value, and for value and gradient, made when first asked for.
 [<Sealed>]
-type internal Traced(inputs: Expr[], outputs: Expr[]) =
-    let value = lazy Plan.make inputs outputs
+type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
+    let value = lazy Planner.make options inputs outputs
     let gradient =
         lazy
             (let y =
@@ -99,21 +100,81 @@ type internal Traced(inputs: Expr[], outputs: Expr[]) =
                          $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
                  )
              let floats = inputs |> Array.filter (fun x -> DType.isFloat x.DType)
-             Plan.make inputs (Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)))
+             Planner.make options inputs (Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)))
     member _.Inputs = inputs
     member _.Outputs = outputs
     member _.Value = value.Value
     member _.Gradient = gradient.Value
 
+    /// The plans in words: of the value, and of value and gradient where there is one.
+    member this.Explain(args: NDArray[], timed: bool) : string =
+        let isDifferentiable =
+            outputs.Length = 1
+            && outputs[0].Shape.Length = 1
+            && DType.isFloat outputs[0].DType
+            && inputs |> Array.exists (fun x -> DType.isFloat x.DType)
+        let value = Explain.plan "value" options this.Value args timed
+        if isDifferentiable then
+            value
+            + "\n\n"
+            + Explain.plan "value and gradient" options this.Gradient args timed
+        else
+            value
+
 /// A function of arrays, traced, differentiated and planned once for each combination of shapes and element types that
 /// it is called with. Calls may overlap in time.
 [<Sealed>]
-type CompiledFunction(f: Func<Expr[], Expr[]>) =
+type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
     let cache =
-        SignatureCache<Traced>(64, fun inputs -> Traced(inputs, f.Invoke inputs))
+        SignatureCache<Traced>(64, fun inputs -> Traced(options, inputs, f.Invoke inputs))
+
+    // The scalar code for value and gradient of the latest function of scalars: nothing has to be looked up, nor made into arrays.
+    let mutable flat: ScalarFunction | null = null
+
+    let onScalars (args: ReadOnlySpan<float>) (gradient: Span<float>) : float =
+        if gradient.Length <> args.Length then
+            invalidArg
+                "gradient"
+                $"ValueAndGradient: of {args.Length} arguments, got room for {gradient.Length} derivatives"
+        let n = args.Length
+        let arrays = Array.zeroCreate<NDArray> n
+        for i in 0 .. n - 1 do
+            arrays[i] <- NDArray.op_Implicit args[i]
+        let plan = (cache.Get arrays).Gradient
+        let results =
+            match plan.Flat with
+            | null -> plan.Run arrays |> Array.map (fun value -> value.Float 0)
+            | code ->
+                flat <- code
+                let results = Array.zeroCreate<float>(n + 1)
+                code.Run(args, Span<float> results)
+                results
+        Span<float>(results, 1, n).CopyTo gradient
+        results[0]
+
+    new(f) = CompiledFunction(f, EngineOptions.Default)
 
     /// The values of the function's results; new arrays.
     member _.Call([<ParamArray>] args: NDArray[]) : NDArray[] = (cache.Get args).Value.Run args
+
+    /// The values of the function's results, written to the given arrays, which must not share memory with the arguments.
+    /// In the steady state nothing is allocated.
+    member _.CallInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
+        (cache.Get args).Value.Run(args, results)
+
+    /// The value of a scalar function and its gradient with respect to every argument of a float type, in this order, written to
+    /// the given arrays, which must not share memory with the arguments. In the steady state nothing is allocated.
+    member _.ValueAndGradientInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
+        (cache.Get args).Gradient.Run(args, results)
+
+    /// The value of a function of float64 scalars; its gradient is written to `gradient`. In the steady state nothing is allocated.
+    member _.ValueAndGradient(args: ReadOnlySpan<float>, gradient: Span<float>) : float =
+        match flat with
+        | null -> onScalars args gradient
+        | known ->
+            let mutable fits = false
+            let value = known.Run(args, gradient, &fits)
+            if fits then value else onScalars args gradient
 
     /// The value of a scalar function and its gradient with respect to every argument of a float type; null for the others.
     member _.ValueAndGradient([<ParamArray>] args: NDArray[]) : struct (NDArray * (NDArray | null)[]) =
@@ -131,3 +192,9 @@ type CompiledFunction(f: Func<Expr[], Expr[]>) =
     member _.Trace([<ParamArray>] args: NDArray[]) : struct (Expr[] * Expr[]) =
         let traced = cache.Get args
         struct (traced.Inputs, traced.Outputs)
+
+    /// What a call with such arguments does: the steps of the plans for the value and, of a scalar function, for value and gradient.
+    member _.Explain([<ParamArray>] args: NDArray[]) : string = (cache.Get args).Explain(args, false)
+
+    /// The same with the time that each step takes: the median of some runs.
+    member _.Profile([<ParamArray>] args: NDArray[]) : string = (cache.Get args).Explain(args, true)

@@ -211,7 +211,9 @@ type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr
 
 /// One step of training as one plan: the loss, its gradients, the update of the parameters and of the optimiser's state.
 [<Sealed>]
-type TrainingPlan(parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: GradientTransformation) =
+type TrainingPlan
+    (parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: GradientTransformation, options: EngineOptions)
+    =
     let state = OptimizerState(optimizer, parameters)
 
     let trace (inputs: Expr[]) =
@@ -228,12 +230,15 @@ type TrainingPlan(parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: Gradi
     let cache =
         SignatureCache<UpdatePlan>(
             16,
-            fun inputs -> let struct (y, updates) = trace inputs in UpdatePlan(inputs, [| y |], updates)
+            fun inputs ->
+                let struct (y, updates) = trace inputs in UpdatePlan(options, inputs, [| y |], updates)
         )
+
+    new(parameters, loss, optimizer) = TrainingPlan(parameters, loss, optimizer, EngineOptions.Default)
 
     /// Runs one step on a batch and gives the loss before the update.
     member _.Run([<ParamArray>] batch: NDArray[]) : float =
-        (cache.Get batch).Run(batch, (fun values outputs -> values[outputs[0]].Float 0))
+        (cache.Get batch).Run(batch, (fun results -> results[0].Float 0))
 
     /// The leaves that hold the optimiser's state, to save and restore.
     member _.State: Expr[] = Array.copy state.State
@@ -242,3 +247,11 @@ type TrainingPlan(parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: Gradi
     member _.Graph([<ParamArray>] batch: NDArray[]) : Expr[] =
         let struct (y, updates) = trace (Signature.inputs batch)
         Array.append [| y |] (Array.map snd updates)
+
+    /// What a step on such a batch does: the steps of its plan.
+    member _.Explain([<ParamArray>] batch: NDArray[]) : string =
+        Explain.plan "training step" options (cache.Get batch).Plan batch false
+
+    /// The same with the time that each step takes: the median of some runs, on copies of parameters and state.
+    member _.Profile([<ParamArray>] batch: NDArray[]) : string =
+        Explain.plan "training step" options (cache.Get batch).Plan batch true
