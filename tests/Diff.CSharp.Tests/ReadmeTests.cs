@@ -69,8 +69,11 @@ public sealed class ReadmeTests : IDisposable
         for (var i = 0; i < 500; i++) step.Run(xor, truth);
         Console.WriteLine(step.Run(xor, truth) < 0.01);             // True
         model.Save("xor.safetensors");
+        Console.WriteLine(step.Explain(xor, truth));                // what runs: steps, sizes, operations, bytes
         // README end
-        Assert.Equal(["True"], Printed);
+        Assert.Equal("True", Printed[0]);
+        Assert.StartsWith("training step: ", Printed[1], StringComparison.Ordinal);
+        Assert.StartsWith("s1 ", Printed[3], StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_folder, "xor.safetensors")));
     }
 

@@ -316,12 +316,12 @@ let ``B-28: a checkpoint has a shape, gradients for what it captures, and one re
         Assert.Equal<float>(numbers (grad (direct * x) e), numbers (grad (kept * x) e))
         Assert.Equal<float>(numbers (nthDerivative 2 direct e), numbers (nthDerivative 2 kept e))
     Assert.Equal(1, traces)
-    let gradients = Array.ofList (grads kept [ x; w; y ]) |> Plan.prepare
+    let gradients = Array.ofList (grads kept [ x; w; y ]) |> Planner.prepare
     let isExp (e: Expr) = e.Op = Op.Elementwise Fn.Exp
     Assert.Equal(1, Graph.topological gradients |> Array.filter isExp |> Array.length)
     Assert.Equal(
         2,
-        Graph.topological (Plan.prepare (Array.append gradients [| kept |]))
+        Graph.topological (Planner.prepare (Array.append gradients [| kept |]))
         |> Array.filter isExp
         |> Array.length
     )
@@ -494,7 +494,7 @@ let ``J-9: a number is added to a matrix`` () =
 [<Fact>]
 let ``two inputs of one name and shape stay two`` () =
     let a, b = input "state" [] DType.Float64, input "state" [] DType.Float64
-    let plan = Plan.make [| a; b |] [| a - b; a * b |]
+    let plan = Planner.make EngineOptions.Default [| a; b |] [| a - b; a * b |]
     let results: NDArray[] =
         plan.Run [| NDArray.op_Implicit 5.0; NDArray.op_Implicit 3.0 |]
     Assert.Equal<float list>([ 2.0; 15.0 ], [ results[0].Float 0; results[1].Float 0 ])
@@ -519,6 +519,6 @@ let ``a contraction that two others use is not computed twice`` () =
         matrix "a" [ [ 1.0; 2.0 ]; [ 3.0; 4.0 ] ], matrix "b" [ [ 5.0; 6.0 ]; [ 7.0; 8.0 ] ]
     let product = einsum "ij,jk->ik" [ sin a + 0.0; b ]
     let roots =
-        [| einsum "ik->i" [ product ]; einsum "ik->k" [ product ] |] |> Plan.prepare
+        [| einsum "ik->i" [ product ]; einsum "ik->k" [ product ] |] |> Planner.prepare
     let isProduct (e: Expr) = e.Args.Length = 2
     Assert.Equal(1, Graph.topological roots |> Array.filter isProduct |> Array.length)

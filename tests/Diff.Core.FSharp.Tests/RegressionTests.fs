@@ -116,3 +116,13 @@ let ``an unconnected gradient is zeros or an error, by choice`` () =
     Assert.Equal(0.0, item (grad (x * x) y))
     Assert.Throws<InvalidOperationException>(fun () -> gradsWith Unconnected.Error (x * x) [ y ] |> ignore)
     |> ignore
+
+[<Fact>]
+let ``a diagonal of indices counts along both of its axes`` () =
+    for axis in [ 0; 1 ] do
+        let n = 3000
+        let diagonal = einsum "ii->i" [ iota [ n; n ] axis DType.Float32 ]
+        let values =
+            eval (diagonal + exp (variableOf "z" (NDArray.Zeros(DType.Float32, Shape [| n |]))))
+        for i in [ 0; 1; 2; n - 1 ] do
+            Assert.Equal(float i + 1.0, values.Float i)

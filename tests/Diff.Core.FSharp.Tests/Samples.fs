@@ -302,6 +302,46 @@ let ofOp (case: string) : Sample list option =
                       Window.embed [| 1 |] [| 1 |] (Shape [| 4 |]) (slice 0 (Some 1) (Some 3) 1 xs[0]))
                   sample "nothing" [ some [ 0 ] ] (fun xs ->
                       Window.embed [| 0 |] [| 1 |] (Shape [| 3 |]) xs[0]) ]
+        | "Unfold" ->
+            Some
+                [ for name, dims, axis, size, step, dilation in
+                      [ "overlapping", [ 6 ], 0, 3, 1, 1
+                        "with steps", [ 2; 8 ], 1, 3, 2, 1
+                        "apart", [ 7; 2 ], 0, 2, 3, 1
+                        "dilated", [ 2; 7; 2 ], -2, 3, 1, 2
+                        "with a rest", [ 2; 5 ], 1, 2, 2, 1
+                        "one window", [ 5 ], 0, 3, 4, 2
+                        "of one element", [ 5 ], 0, 1, 2, 1
+                        "of nothing", [ 4; 0 ], 0, 2, 1, 1 ] do
+                      sample name [ some dims ] (fun xs -> unfold axis size step dilation xs[0])
+                  sample "of two axes" [ some [ 4; 5 ] ] (fun xs -> unfold 2 2 1 2 (unfold 0 3 1 1 xs[0]))
+                  sample "a convolution" [ some [ 2; 2; 5 ]; more [ 3; 2; 3 ] ] (fun xs -> conv xs[1] xs[0])
+                  sample "a convolution of two axes" [ some [ 1; 2; 5; 6 ]; more [ 2; 2; 3; 2 ] ] (fun xs ->
+                      convWith [ 2; 1 ] (Padding.Around 1) [ 1; 2 ] 1 xs[1] xs[0])
+                  sample "a convolution in groups" [ some [ 1; 4; 4 ]; more [ 2; 2; 2 ] ] (fun xs ->
+                      convWith [] Padding.Same [] 2 xs[1] xs[0])
+                  sample "maxima" [ some [ 1; 2; 5; 4 ] ] (fun xs ->
+                      maxPoolWith [ 3; 2 ] [ 1 ] (Padding.Around 1) [] xs[0])
+                  sample "means" [ some [ 1; 1; 5; 4 ] ] (fun xs ->
+                      avgPoolWith [ 3 ] [ 1 ] Padding.Same xs[0]) ]
+        | "Fold" ->
+            Some
+                [ for name, dims, axis, extent, step, dilation in
+                      [ "overlapping", [ 4; 3 ], 0, 6, 1, 1
+                        "with steps", [ 2; 3; 3 ], 1, 8, 2, 1
+                        "apart", [ 2; 2; 2 ], 0, 6, 3, 1
+                        "dilated", [ 2; 3; 3; 2 ], -3, 7, 1, 2
+                        "of nothing", [ 3; 2; 0 ], 0, 4, 1, 1 ] do
+                      sample name [ some dims ] (fun xs -> fold axis extent step dilation xs[0])
+                  sample "of two axes" [ some [ 2; 3; 4; 2 ] ] (fun xs -> fold 0 5 2 1 (fold 2 6 1 2 xs[0]))
+                  sample "of a product" [ some [ 2; 4 ]; more [ 2; 3 ] ] (fun xs ->
+                      fold 0 6 1 1 (einsum "cp,ck->pk" xs))
+                  sample "of a product, with steps" [ some [ 2; 3 ]; more [ 3; 2 ] ] (fun xs ->
+                      fold 1 8 2 1 (einsum "cp,kc->cpk" xs))
+                  sample "of a product, with steps and dilation" [ some [ 3 ]; more [ 3 ] ] (fun xs ->
+                      fold 0 11 2 3 (einsum "p,k->pk" xs))
+                  sample "a transposed convolution" [ some [ 1; 2; 2; 3 ]; more [ 2; 2; 3; 2 ] ] (fun xs ->
+                      convTransposeWith [ 2; 1 ] (Padding.Around 1) [ 1; 0 ] [ 1; 2 ] 2 xs[1] xs[0]) ]
         | "Concat" ->
             Some
                 [ sample "axis 0" [ some [ 2; 3 ]; more [ 1; 3 ] ] (fun xs -> concat 0 xs)

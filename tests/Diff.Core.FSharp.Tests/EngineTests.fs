@@ -1,0 +1,630 @@
+/// What plans compute is what the reference evaluation computes: for graphs, shapes and layouts of every kind, with the same bits on any
+/// number of threads, on tiles and compiled. What is fused, written in place and kept in memory is tested as well.
+module EngineTests
+
+open System
+open System.Collections.Generic
+open System.Runtime.InteropServices
+open System.Threading
+open System.Threading.Tasks
+open Xunit
+open Diff
+open Diff.Kernels
+open Diff.Testing.EngineGenerators
+open Diff.Testing.Generators
+
+// ---- Running ------------------------------------------------------------------------------------------------------
+
+let private bytesOf (a: NDArray) : Span<byte> =
+    match a.DType with
+    | DType.Float32 -> MemoryMarshal.AsBytes(a.Span<float32>())
+    | DType.Float64 -> MemoryMarshal.AsBytes(a.Span<float>())
+    | DType.Int32 -> MemoryMarshal.AsBytes(a.Span<int>())
+    | DType.Int64 -> MemoryMarshal.AsBytes(a.Span<int64>())
+    | _ -> MemoryMarshal.AsBytes(a.Span<bool>())
+
+/// A plan of loops, however small the graph is.
+let private planOf (tier: Tier) (roots: Expr[]) : Plan =
+    let targets = roots |> Array.mapi (fun k _ -> Target.Result k)
+    Planner.makeLowered (EngineOptions(1, tier)) [||] (Planner.prepare roots) targets
+
+/// The results of a run into memory full of other numbers.
+let private run (plan: Plan) (threads: int) : NDArray[] =
+    let plan = Plan { plan.Data with Threads = threads }
+    let results = plan.NewResults()
+    for r in results do
+        (bytesOf r).Fill 0xA5uy
+    plan.Run([||], results)
+    // Again, over what the first run left in the workspace.
+    let first = results |> Array.map _.Clone()
+    plan.Run([||], results)
+    for a, b in Array.zip first results do
+        Assert.True((bytesOf a).SequenceEqual(bytesOf b), "two runs of one plan differ")
+    results
+
+// ---- Comparing ----------------------------------------------------------------------------------------------------
+
+/// Equal bits, but that NaN is NaN.
+let private sameBits (a: NDArray) (b: NDArray) =
+    a.DType = b.DType
+    && a.Shape.Equals b.Shape
+    && ((bytesOf a).SequenceEqual(bytesOf b)
+        || Array.forall2
+            (fun (x: float) y ->
+                BitConverter.DoubleToInt64Bits x = BitConverter.DoubleToInt64Bits y
+                || (Double.IsNaN x && Double.IsNaN y))
+            (floats a)
+            (floats b))
+
+let private text (x: NDArray) =
+    $"""{DType.name x.DType}{x.Shape}[{String.Join(" ", floats x |> Array.truncate 12)}]"""
+
+/// The nodes of a graph, one a line.
+let private listing (roots: Expr[]) =
+    let line (e: Expr) =
+        let args = String.Join(" ", e.Args |> Seq.map (fun a -> "#" + string a.Id))
+        $"#{e.Id} {Formula.opText e.Op} %A{e.Op} {args} : {DType.name e.DType}{e.Shape}"
+    String.Join("\n", Graph.topological roots |> Seq.map line)
+    + "\nroots "
+    + String.Join(" ", roots |> Seq.map (fun r -> "#" + string r.Id))
+
+/// The steps of a plan, one a line, loops with their programs.
+let private stepsOf (plan: Plan) =
+    let program (step: Step) =
+        match step.Action with
+        | OnMemory(:? LoopMemoryStep as loop) -> "\n    " + loop.Kernel.Program.Text
+        | _ -> ""
+    let line (step: Step) =
+        let nodes =
+            String.Join(" ", step.Nodes |> Seq.map (fun e -> $"#{e.Id} {Formula.opText e.Op}{e.Shape}"))
+        $"{step.Kind}: {nodes}{program step}"
+    String.Join("\n", plan.Data.Steps |> Seq.map line)
+
+let private largest (values: NDArray seq) =
+    values
+    |> Seq.filter (fun v -> DType.isFloat v.DType)
+    |> Seq.collect floats
+    |> Seq.filter Double.IsFinite
+    |> Seq.fold (fun m v -> max m (abs v)) 1.0
+
+/// What differs from expected results by more than a number for each; nothing if they agree.
+let private difference (bounds: float[]) (expected: NDArray[]) (actual: NDArray[]) : string option =
+    Seq.zip3 bounds expected actual
+    |> Seq.indexed
+    |> Seq.tryPick (fun (k, (bound, e, a)) ->
+        let near (x: float) (y: float) =
+            x = y || (Double.IsNaN x && Double.IsNaN y) || abs (x - y) <= bound
+        if e.DType <> a.DType || not (e.Shape.Equals a.Shape) then
+            Some $"result {k}: expected {text e}, got {text a}"
+        else
+            let x, y = floats e, floats a
+            match Seq.tryFindIndex id (Seq.map2 (fun x y -> not (near x y)) x y) with
+            | None -> None
+            | Some i ->
+                Some $"result {k}, element {i} of {e.Shape}: expected {x[i]:R}, got {y[i]:R}, bound {bound}")
+
+/// The reference's results, and how far from each a plan's may be: a fraction of the largest magnitude on the way; in float32 also
+/// as far, some times over, as the reference itself is from what it gives in float64.
+let private expectedOf (roots: Expr[]) (precise: Expr[]) : struct (NDArray[] * float[]) =
+    let nodes = Graph.topological (Control.inlineAll roots)
+    let values = Reference.evaluate (Array.append roots nodes)
+    let expected = values[.. roots.Length - 1]
+    let scale = largest values
+    if nodes |> Array.exists (fun e -> e.DType = DType.Float32) then
+        let better = Reference.evaluate precise
+        let error (a: NDArray) (b: NDArray) =
+            Seq.map2 (fun (x: float) y -> abs (x - y)) (floats a) (floats b)
+            |> Seq.filter Double.IsFinite
+            |> Seq.fold max 0.0
+        struct (expected, Array.map2 (fun e b -> 1e-5 * scale + 8.0 * error e b) expected better)
+    else
+        struct (expected, Array.create roots.Length (1e-12 * scale))
+
+/// What is wrong with a graph's plans; nothing if all ways to run agree.
+let private check (compiled: bool) (roots: Expr[]) (precise: Expr[]) : string option =
+    let struct (expected, bounds) = expectedOf roots precise
+    let onTiles = run (planOf Tier.Tiles roots) 1
+    let others =
+        seq {
+            let tiles = planOf Tier.Tiles roots
+            for threads in [ 2; 4; 7 ] do
+                $"tiles, {threads} threads", (fun () -> run tiles threads)
+            if compiled then
+                let plan = planOf Tier.Compiled roots
+                for threads in [ 1; 2; 4; 7 ] do
+                    $"compiled, {threads} threads", (fun () -> run plan threads)
+        }
+    match difference bounds expected onTiles with
+    | Some wrong -> Some("tiles: " + wrong)
+    | None ->
+        others
+        |> Seq.tryPick (fun (what, evaluate) ->
+            let actual = evaluate ()
+            match Seq.tryFindIndex id (Seq.map2 (fun a b -> not (sameBits a b)) onTiles actual) with
+            | None -> None
+            | Some k ->
+                let zero = Array.create roots.Length 0.0
+                let where = difference zero onTiles actual |> Option.defaultValue "signs of zeros"
+                Some $"{what}, result {k}, against tiles: {where}")
+
+let private checkSeed compiled seed steps : string option =
+    try
+        check compiled (graph seed DType.Float32 steps) (graph seed DType.Float64 steps)
+    with e ->
+        Some(string e)
+
+/// Fails with the seed and the shortest beginning of its graph that goes wrong.
+let private agree compiled seed =
+    match checkSeed compiled seed (lengthOf seed) with
+    | None -> ()
+    | Some wrong ->
+        let steps =
+            seq { 1 .. lengthOf seed }
+            |> Seq.tryFind (fun steps -> (checkSeed compiled seed steps).IsSome)
+            |> Option.defaultValue (lengthOf seed)
+        let least = checkSeed compiled seed steps |> Option.defaultValue wrong
+        let roots = graph seed DType.Float32 steps
+        let plan =
+            try
+                stepsOf (planOf Tier.Tiles roots)
+            with e ->
+                e.Message
+        Assert.Fail $"seed {seed}, {steps} steps: {least}\n{listing roots}\n{plan}"
+
+// ---- Random graphs --------------------------------------------------------------------------------------------------
+
+[<Theory>]
+[<InlineData 0>]
+[<InlineData 1>]
+[<InlineData 2>]
+[<InlineData 3>]
+[<InlineData 4>]
+[<InlineData 5>]
+[<InlineData 6>]
+[<InlineData 7>]
+[<InlineData 8>]
+[<InlineData 9>]
+let ``random graphs give the reference's numbers, and the same bits on any number of threads`` (part: int) =
+    for seed in 150 * part .. 150 * part + 149 do
+        // Machine code costs a millisecond a loop.
+        agree (seed % 8 = 0) seed
+
+// ---- What went wrong once -------------------------------------------------------------------------------------------
+
+let private agrees (roots: Expr[]) =
+    match check true roots roots with
+    | None -> ()
+    | Some wrong -> Assert.Fail $"{wrong}\n{listing roots}\n{stepsOf (planOf Tier.Tiles roots)}"
+
+let private small (shape: int list) =
+    variableOf "x" (spread 1 (-1.0, 1.0) shape)
+
+[<Fact>]
+let ``what repeats within the columns of a loop is read in one piece`` () =
+    let x, b = small [ 7; 5 ], small [ 5 ]
+    let y = x + b
+    agrees [| y - mean y |]
+
+[<Fact>]
+let ``a view that is a result, and what else is read of its array`` () =
+    let x = small [ 3; 5 ]
+    let y = sumOver [ 1 ] x / 2.0
+    agrees [| stopGradient y; stopGradient y - reduceMin y |]
+    let z = reshape [ 5; 3 ] (x * 2.0)
+    agrees [| z; sin z |]
+
+[<Fact>]
+let ``indices along an axis that is one of several columns`` () =
+    let x = small [ 7; 5 ]
+    for axis in 0..1 do
+        let y = where (less (iota [ 7; 5 ] axis DType.Int32) 3) x (-x)
+        agrees [| y - mean y |]
+
+[<Fact>]
+let ``sums over one and over two axes between others`` () =
+    let x = small [ 3; 4; 20; 30 ]
+    let y = x * x
+    agrees [| sumOver [ 1; 2 ] y; sumOver [ 2 ] y; sumOver [ 0; 1; 2 ] y |]
+    agrees [| sumOver [ 1; 2 ] x; sumOver [ 2 ] x |]
+
+// ---- Large arrays ---------------------------------------------------------------------------------------------------
+
+/// Numbers that float32 holds, as a leaf of the type.
+let private leaf (seed: int) (shape: int list) (dtype: DType) =
+    let shape = Shape(Array.ofList shape)
+    let source = Random seed
+    let values =
+        Array.init shape.Length (fun _ -> float (float32 (source.NextDouble() * 2.0 - 1.0)))
+    if dtype = DType.Float32 then
+        variableOf "x" (NDArray.Create(Array.map float32 values, shape))
+    else
+        variableOf "x" (NDArray.Create(values, shape))
+
+let private classes (seed: int) (count: int) (high: int) =
+    let source = Random seed
+    variableOf "i" (NDArray.Create(Array.init count (fun _ -> source.Next high), Shape [| count |]))
+
+let private layerNorm (x: Expr) =
+    let centred = x - meanKeeping [ -1 ] x
+    centred / sqrt (meanKeeping [ -1 ] (square centred) + 1e-5)
+
+/// Above the thresholds of threads, of chunks, of copies in blocks and of stores past the caches.
+let private large: (string * (DType -> Expr[])) list =
+    let two make =
+        fun dtype ->
+            let x, y = leaf 1 [ 300; 1000 ] dtype, leaf 2 [ 1000 ] dtype
+            make x y
+    [ "chain", two (fun x y -> [| relu (x * 2.0 + y); tanh (x - y) |])
+      "one row", (fun t -> [| exp (leaf 1 [ 1; 300_001 ] t) + 1.0 |])
+      "one column", (fun t -> let x = leaf 1 [ 200_003; 1 ] t in [| softmax 1 x + x; sumOver [ 0 ] x |])
+      "rows of two", (fun t -> let x = leaf 1 [ 100_001; 2 ] t in [| softmax 1 x; sumOver [ 0 ] x |])
+      "softmax", two (fun x _ -> [| softmax 1 x; logsumexpOver [ 1 ] x |])
+      "softmax of columns", two (fun x _ -> [| softmax 0 x; logSoftmax 0 x |])
+      "long rows",
+      (fun t -> let x = leaf 1 [ 3; 100_003 ] t in [| softmax 1 x; sumOver [ 1 ] x; reduceMaxOver [ 1 ] x |])
+      "sums",
+      two (fun x y -> [| sum (x * y); sumOver [ 0 ] (x * y); sumOver [ 1 ] (x * y); mean (square x) |])
+      "long columns",
+      (fun t ->
+          [| sumOver [ 0 ] (leaf 1 [ 100_003; 3 ] t)
+             sumOver [ 0 ] (exp (leaf 2 [ 20_011; 17 ] t)) |])
+      "sums in the middle",
+      (fun t ->
+          let x = leaf 1 [ 60; 50; 70 ] t
+          [| sumOver [ 1 ] x
+             sumOver [ 0; 2 ] x
+             sumOver [ 0; 1 ] (x * x)
+             reduceMinOver [ 1 ] x
+             sumOver [ 1; 2 ] x |])
+      "extremes", two (fun x y -> [| reduceMax (x - y); reduceMin x; reduceMaxOver [ 0 ] x |])
+      "transposed",
+      two (fun x y ->
+          [| transpose x
+             exp (transpose (x * y))
+             slice 1 None None -1 x
+             transpose x + expandDims 1 y |])
+      "four axes",
+      (fun t ->
+          let x = leaf 1 [ 20; 30; 21; 19 ] t in
+          [| permute [ 2; 0; 3; 1 ] x; permute [ 3; 2; 1; 0 ] (x * x) |])
+      "windows",
+      (fun t ->
+          [| unfold 1 5 2 1 (leaf 1 [ 100; 801 ] t) * 2.0
+             fold 1 602 4 1 (leaf 2 [ 100; 150; 5 ] t) |])
+      "masks",
+      two (fun x y ->
+          let b = less x y
+          [| cast DType.Bool x
+             logicalNot b
+             where b x y
+             cast x.DType (logicalAnd b (greater x 0.0)) |])
+      "layer norm and its derivative",
+      (fun t ->
+          let x, g, b = leaf 1 [ 512; 513 ] t, leaf 2 [ 513 ] t, leaf 3 [ 513 ] t
+          let y = sum (square (layerNorm x * g + b)) / 1e5
+          Array.ofList (y :: grads y [ x; g; b ]))
+      "cross-entropy and its derivative",
+      (fun t ->
+          let x = leaf 1 [ 1025; 257 ] t
+          let y = mean (crossEntropyOfClasses x (classes 2 1025 257))
+          [| y; grad y x |])
+      "layer of a net",
+      (fun t ->
+          let x, w, b = leaf 1 [ 150; 260 ] t, leaf 2 [ 260; 170 ] t, leaf 3 [ 170 ] t
+          let y = mean (square (tanh (matmul x w / 20.0 + b)))
+          Array.ofList (y :: grads y [ x; w; b ]))
+      "products in batches",
+      (fun t ->
+          let x, y = leaf 1 [ 6; 100; 64 ] t, leaf 2 [ 6; 100; 64 ] t
+          let a = softmax 2 (einsum "bik,bjk->bij" [ x; y ] / 8.0)
+          let z = einsum "bij,bjk->bik" [ a; x ]
+          [| z; grad (sum (square z) / 1e3) x |])
+      "gathered",
+      (fun t ->
+          let x = leaf 1 [ 1000; 300 ] t
+          let y = gather 0 (classes 2 700 1000) x
+          [| y * 2.0; grad (sum (sin y) / 1e3) x |])
+      // More than 8 MB of results.
+      "past the caches",
+      (fun t ->
+          let x = leaf 1 [ 1100; 1003 ] DType.Float64 in [| x * 2.0; cast t (exp x); sumOver [ 1 ] (x * x) |])
+      "past the caches in one piece",
+      (fun _ -> let x = leaf 1 [ 1_100_003 ] DType.Float64 in [| x * x + 1.0 |]) ]
+
+let largeNames = TheoryData<string>(List.map fst large)
+
+[<Theory; MemberData(nameof largeNames)>]
+let ``large arrays give the reference's numbers, and the same bits on any number of threads`` (name: string) =
+    let make = large |> List.find (fst >> (=) name) |> snd
+    for dtype in [ DType.Float32; DType.Float64 ] do
+        let roots = make dtype
+        match check true roots (make DType.Float64) with
+        | None -> ()
+        | Some wrong ->
+            Assert.Fail $"{name}, {DType.name dtype}: {wrong}\n{stepsOf (planOf Tier.Tiles roots)}"
+
+// ---- What is fused --------------------------------------------------------------------------------------------------
+
+let private kindsOf (plan: Plan) =
+    plan.Data.Steps |> Seq.map _.Kind |> List.ofSeq
+
+/// Asserts that a plan has so many loops at most, and no more other steps than these.
+let private fused (loops: int) (others: string list) (plan: Plan) =
+    let count kind = List.filter ((=) kind) >> List.length
+    let kinds = kindsOf plan
+    let allowed = List.replicate loops "loop" @ others
+    let isFine kind = count kind kinds <= count kind allowed
+    Assert.True(List.forall isFine kinds, $"expected at most {allowed}:\n{stepsOf plan}")
+
+let private rows t = leaf 1 [ 256; 1000 ] t
+
+[<Fact>]
+let ``softmax and logsumexp are one loop, log-softmax and layer norm two`` () =
+    for t in [ DType.Float32; DType.Float64 ] do
+        fused 1 [] (planOf Tier.Auto [| softmax 1 (rows t) |])
+        fused 1 [] (planOf Tier.Auto [| logsumexpOver [ 1 ] (rows t) |])
+        fused 2 [] (planOf Tier.Auto [| logSoftmax 1 (rows t) |])
+        fused 2 [] (planOf Tier.Auto [| layerNorm (rows t) * leaf 2 [ 1000 ] t + leaf 3 [ 1000 ] t |])
+
+[<Fact>]
+let ``the derivative of softmax is one loop, that of layer norm two`` () =
+    let x, g, b =
+        rows DType.Float32, leaf 2 [ 1000 ] DType.Float32, leaf 3 [ 1000 ] DType.Float32
+    let w = leaf 4 [ 256; 1000 ] DType.Float32
+    fused 1 [] (planOf Tier.Auto [| grad (sum (softmax 1 x * w)) x |])
+    fused 2 [] (planOf Tier.Auto (Array.ofList (vjp (layerNorm x * g + b) w [ x; g; b ])))
+
+[<Fact>]
+let ``cross-entropy is two loops, with its derivative three`` () =
+    let x = rows DType.Float32
+    let ofClasses = mean (crossEntropyOfClasses x (classes 2 256 1000))
+    fused 2 [ "kernel"; "kernel" ] (planOf Tier.Auto [| ofClasses |])
+    fused 3 [] (planOf Tier.Auto [| ofClasses; grad ofClasses x |])
+    let ofDistributions =
+        mean (crossEntropyOfDistributions x (leaf 2 [ 256; 1000 ] DType.Float32))
+    fused 3 [] (planOf Tier.Auto [| ofDistributions; grad ofDistributions x |])
+
+[<Fact>]
+let ``what follows a product is one loop`` () =
+    let x, w, b =
+        leaf 1 [ 64; 200 ] DType.Float32, leaf 2 [ 200; 100 ] DType.Float32, leaf 3 [ 100 ] DType.Float32
+    fused 1 [ "product" ] (planOf Tier.Auto [| tanh (matmul x w + b) |])
+
+/// The plan of one step of an optimiser for the sum of squares of one parameter times another array.
+let private stepOf (optimizer: GradientTransformation) (p: Expr) =
+    let state = OptimizerState(optimizer, [| p |])
+    let g = leaf 7 [ 300; 400 ] p.DType
+    UpdatePlan(EngineOptions(1, Tier.Auto), [||], [||], state.Updates [| g * p |])
+
+[<Fact>]
+let ``an optimiser's step is one loop over the parameter, written in place`` () =
+    for optimizer, scalars in [ Optimize.sgd 0.1, 1; Optimize.momentum 0.1 0.9, 1; Optimize.adam 0.1, 5 ] do
+        let p = leaf 1 [ 300; 400 ] DType.Float32
+        let plan = (stepOf optimizer p).Plan
+        let isLong (step: Step) =
+            step.Nodes |> Array.exists (fun e -> e.Shape.Length > 1)
+        let long = plan.Data.Steps |> Array.filter isLong
+        Assert.True(long.Length = 1 && long[0].Kind = "loop", stepsOf plan)
+        // Numbers only beside it: the arrays are never copied.
+        Assert.True(plan.Data.Steps.Length - 1 <= scalars, stepsOf plan)
+        Assert.InRange(plan.Data.ArenaBytes, 0L, 1024L)
+
+// ---- Updates --------------------------------------------------------------------------------------------------------
+
+let private held (e: Expr) =
+    match e.Op with
+    | Op.Variable v -> v
+    | _ -> invalidOp "not a variable"
+
+/// Runs updates three times on each tier, one of them on threads; what variables and results become is what the reference computes from
+/// the values before.
+let private updated (what: string) (make: unit -> struct (Expr list * (Expr * Expr) list)) =
+    for tier, threads in [ Tier.Tiles, 4; Tier.Compiled, 1 ] do
+        let struct (results, updates) = make ()
+        let roots = Array.ofList (results @ List.map snd updates)
+        let plan =
+            UpdatePlan(
+                EngineOptions(threads, tier),
+                [||],
+                Array.ofList results,
+                [| for p, e in updates -> held p, e |]
+            )
+        for step in 1..3 do
+            let struct (expected, bounds) = expectedOf roots roots
+            let values = plan.Run([||], Array.map _.Clone())
+            let actual =
+                Array.append values [| for p, _ in updates -> Variable.valueOf (held p) |]
+            match difference bounds expected actual with
+            | None -> ()
+            | Some wrong ->
+                Assert.Fail
+                    $"{what}, {tier}, {threads} threads, step {step}: {wrong}\n{listing roots}\n{stepsOf plan.Plan}"
+
+/// Updates of square arrays a, b, c and a vector v.
+let private updates: (string * (Expr -> Expr -> Expr -> Expr -> struct (Expr list * (Expr * Expr) list))) list =
+    [ "swap", (fun a b _ _ -> [], [ a, b; b, a ])
+      "rotation", (fun a b c _ -> [ a ], [ a, b; b, c; c, a ])
+      "decay", (fun a b _ _ -> [], [ a, a - b * a ])
+      "read by a later step", (fun a b _ _ -> [ matmul (a * 0.5) b ], [ a, a * 0.9 ])
+      "read by a later product", (fun a b _ _ -> [ matmul b a ], [ a, a * 0.9 ])
+      "read transposed by a later step",
+      (fun a b _ _ -> [ sumOver [ 0 ] (matmul b (transpose a)) ], [ a, a + b ])
+      "two that read each other", (fun a b _ _ -> [], [ a, 0.5 * (a + b); b, 0.5 * (a - b) ])
+      "also a result", (fun a b _ _ -> let e = sin a + b in [ e; sum e ], [ a, e ])
+      "the old value a result", (fun a b _ _ -> [ a; a * 1.0 ], [ a, a * b ])
+      "one value for two", (fun a b _ _ -> let e = a * b in [ e ], [ a, e; b, e ])
+      "a constant",
+      (fun a b _ _ ->
+          [ a ],
+          [ a, onesLike a * 0.25
+            b, constant (NDArray.Full(Scalar.ofFloat DType.Float64 3.0, b.Shape)) ])
+      "indices", (fun a b _ _ -> [], [ a, iota (List.ofArray (a.Shape.ToArray())) 1 DType.Float64; b, b + a ])
+      "its transpose", (fun a _ _ _ -> [], [ a, transpose a ])
+      "with its transpose", (fun a b _ _ -> [], [ a, 0.5 * (a + transpose a); b, b * transpose b ])
+      "turned round", (fun a _ _ v -> [], [ a, slice 0 None None -1 a * 0.5; v, slice 0 None None -1 v ])
+      "another's transpose", (fun a b _ _ -> [], [ a, transpose b; b, transpose a + 1.0 ])
+      "a view of a new value", (fun a b _ _ -> let e = a + b in [], [ a, e; b, transpose e ])
+      "softmax of itself", (fun a _ _ _ -> [], [ a, softmax 1 a ])
+      "softmax of its columns", (fun a _ _ _ -> [], [ a, softmax 0 a ])
+      "over its sum", (fun a _ _ v -> [ sum a ], [ a, a / (1.0 + sum (a * a)); v, v - mean v ])
+      "less its means", (fun a b _ _ -> [], [ a, a - meanKeeping [ 0 ] a; b, b - meanKeeping [ 1 ] b ])
+      "a vector by the sums of an array", (fun a _ _ v -> [], [ v, v + 0.1 * sumOver [ 0 ] a; a, a * v ])
+      "a vector by the sums with it", (fun a _ _ v -> [], [ v, sumOver [ 1 ] (a * v) / 10.0 ])
+      "its square", (fun a _ _ _ -> [], [ a, matmul a a / 10.0 ])
+      "a product added", (fun a b c _ -> [], [ a, a + 0.1 * matmul b c; b, b + matmul c b * 0.1 ])
+      "sums of products",
+      (fun a b c _ ->
+          [],
+          [ a, matmul a b / 50.0 + matmul b c / 50.0
+            c, matmul a a / 50.0 + matmul c c / 50.0 ])
+      "shifted",
+      (fun a _ _ v ->
+          [],
+          [ v, concat 0 [ slice 0 (Some 1) None 1 v; slice 0 None (Some 1) 1 v ]
+            a, pad [ 1, 0; 0, 0 ] (slice 0 None (Some -1) 1 a) ])
+      "of two columns",
+      (fun a b _ _ -> [], [ a, a + slice 1 None (Some 1) 1 b; b, b + slice 0 (Some -1) None 1 a ])
+      "partly kept", (fun a b _ _ -> [ reduceMax a ], [ a, where (less a 0.0) (transpose b) a ]) ]
+
+let updateNames = TheoryData<string>(List.map fst updates)
+
+[<Theory; MemberData(nameof updateNames)>]
+let ``updates give what computing with copies gives`` (name: string) =
+    let make = updates |> List.find (fst >> (=) name) |> snd
+    // Scalar code, short loops, and loops that are joined.
+    for n in [ 2; 9; 40; 65 ] do
+        let square seed = leaf seed [ n; n ] DType.Float64
+        updated $"{name}, {n}" (fun () -> make (square 1) (square 2) (square 3) (leaf 4 [ n ] DType.Float64))
+
+[<Theory>]
+[<InlineData 0>]
+[<InlineData 1>]
+let ``random updates give what computing with copies gives`` (part: int) =
+    for seed in 10_000 + 100 * part .. 10_099 + 100 * part do
+        let make () =
+            let source = Random seed
+            let roots = graph seed DType.Float64 (lengthOf seed)
+            let nodes = Graph.topological roots
+            let updates =
+                [ for p in nodes do
+                      if p.Op.IsVariable && DType.isFloat p.DType then
+                          let fitting =
+                              nodes |> Array.filter (fun e -> e.Shape.Equals p.Shape && e.DType = p.DType)
+                          p, fitting[source.Next fitting.Length] ]
+            struct (List.ofArray roots |> List.truncate (source.Next 3), updates)
+        updated $"seed {seed}" make
+
+// ---- Runs -------------------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``results go to the caller's arrays, wherever these begin`` () =
+    let x = leaf 1 [ 70; 33 ] DType.Float32
+    for roots in
+        [ [| softmax 1 x; sumOver [ 0 ] x; transpose x; x; sum x |]
+          [| matmul x (transpose x); less x 0.5 |] ] do
+        for tier in [ Tier.Tiles; Tier.Compiled ] do
+            let plan = planOf tier roots
+            let expected = plan.Run [||]
+            for offset in 0..3 do
+                let place (shape: Shape) (memory: Memory<'T>) =
+                    NDArray.Create(memory.Slice(offset, shape.Length), shape)
+                let results =
+                    roots
+                    |> Array.map (fun r ->
+                        if r.DType = DType.Bool then
+                            place r.Shape (Memory(Array.create (r.Shape.Length + 8) true))
+                        else
+                            place r.Shape (Memory(Array.create (r.Shape.Length + 8) nanf)))
+                plan.Run([||], results)
+                for e, a in Array.zip expected results do
+                    Assert.True(sameBits e a, $"offset {offset}: expected {text e}, got {text a}")
+
+[<Fact>]
+let ``arrays for results that do not fit are refused`` () =
+    let plan =
+        planOf Tier.Auto [| leaf 1 [ 3; 4 ] DType.Float32 * 2.0; leaf 2 [ 2 ] DType.Float64 + 1.0 |]
+    let results () = plan.NewResults()
+    let refused (change: NDArray[] -> NDArray[]) (part: string) =
+        let error =
+            Assert.ThrowsAny<ArgumentException>(fun () -> plan.Run([||], change (results ())))
+        Assert.Contains(part, error.Message)
+    refused
+        (Array.updateAt 0 (NDArray.Zeros(DType.Float32, Shape [| 4; 3 |])))
+        "result 0 has shape (3, 4), float32, got an array of shape (4, 3), float32"
+    refused
+        (Array.updateAt 1 (NDArray.Zeros(DType.Float32, Shape [| 2 |])))
+        "result 1 has shape (2), float64, got an array of shape (2), float32"
+    refused Array.tail "2 results, got 1"
+
+[<Fact>]
+let ``eight threads that run one plan at once each get the bits of one`` () =
+    let f (xs: Expr[]) =
+        let x, w = xs[0], xs[1]
+        let y = mean (square (softmax 1 (matmul x w)))
+        Array.ofList (y :: grads y [ x; w ])
+    for threads in [ 1; 4 ] do
+        let compiled = CompiledFunction(f, EngineOptions(threads, Tier.Auto))
+        let inputs (seed: int) =
+            [| Variable.valueOf (held (leaf seed [ 150; 120 ] DType.Float32))
+               Variable.valueOf (held (leaf (seed + 50) [ 120; 130 ] DType.Float32)) |]
+        let expected = Array.init 8 (fun caller -> compiled.Call(inputs caller))
+        let work caller =
+            let own = inputs caller
+            for _ in 1..30 do
+                for e, a in Array.zip expected[caller] (compiled.Call own) do
+                    if not (sameBits e a) then
+                        failwith $"caller {caller}: expected {text e}, got {text a}"
+        let callers =
+            Array.init 8 (fun caller ->
+                Task.Factory.StartNew((fun () -> work caller), TaskCreationOptions.LongRunning))
+        Task.WaitAll callers
+
+/// The bytes that one call allocates, once it has run often: the least of several measurements, since a collection can add to one.
+let private allocated (call: unit -> unit) =
+    for _ in 1..50 do
+        call ()
+    Seq.init 5 (fun _ ->
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        for _ in 1..10 do
+            call ()
+        (GC.GetAllocatedBytesForCurrentThread() - before) / 10L)
+    |> Seq.min
+
+[<Fact>]
+let ``steps of training allocate nothing`` () =
+    let run (what: string) (most: int64) (parameters: Expr list) (loss: Expr[] -> Expr) (batch: NDArray[]) =
+        for threads in [ 1; 4 ] do
+            let plan =
+                TrainingPlan(
+                    Array.ofList parameters,
+                    loss,
+                    Optimize.adam 0.01,
+                    EngineOptions(threads, Tier.Auto)
+                )
+            let bytes = allocated (fun () -> plan.Run batch |> ignore)
+            Assert.True((bytes <= most), $"{what}, {threads} threads: {bytes} bytes a step")
+    let p = leaf 1 [] DType.Float64
+    run "scalar" 0L [ p ] (fun _ -> square (p - 3.0)) [||]
+    let w, b, v =
+        leaf 1 [ 200; 90 ] DType.Float32, leaf 2 [ 90 ] DType.Float32, leaf 3 [ 90; 10 ] DType.Float32
+    let x = Variable.valueOf (held (leaf 4 [ 300; 200 ] DType.Float32))
+    let y = Variable.valueOf (held (classes 5 300 10))
+    let net (xs: Expr[]) =
+        mean (crossEntropyOfClasses (matmul (tanh (matmul xs[0] w + b)) v) xs[1])
+    run "net" 0L [ w; b; v ] net [| x; y |]
+    let e = leaf 6 [ 50; 30 ] DType.Float32
+    // The kernel of gathers takes its shape apart at each run.
+    run "embedding" 64L [ e ] (fun xs -> mean (square (gather 0 xs[0] e))) [| y |]
+
+[<Fact>]
+let ``checkpoints take less memory`` () =
+    let x = leaf 1 [ 256; 256 ] DType.Float32
+    let w = List.init 24 (fun k -> leaf (2 + k) [ 256; 256 ] DType.Float32)
+    let layer y w = tanh (matmul y w / 8.0)
+    let block (y: Expr) (w: Expr list) = List.fold layer y w
+    let bytes (through: Expr -> Expr list -> Expr) =
+        let y = w |> List.chunkBySize 6 |> List.fold through x |> square |> sum
+        (planOf Tier.Auto (Array.ofList (grads y w))).Data.ArenaBytes
+    let kept = bytes block
+    let again = bytes (fun y w -> checkpoint (fun xs -> block xs.Head xs.Tail) (y :: w))
+    Assert.True(again * 3L <= kept * 2L, $"{again} bytes with checkpoints, {kept} without")
