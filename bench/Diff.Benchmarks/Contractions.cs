@@ -23,14 +23,14 @@ internal static class Contractions
             return [loss, .. Grad(loss, [xs[0], xs[1]])];
         });
         var (a, b, c) = (data.Normal(1024, 1024), data.Normal(1024, 1024), data.Normal(1024, 1024));
-        return () => f.Call(a, b, c)[0].Float(0);
+        return Harness.Value(f, a, b, c);
     }
 
     private static Func<double> Network(Data data)
     {
         var f = Compile(xs => [Einsum("abc,cde,efb,fg,gad->", xs)]);
         NDArray[] tensors = [data.Normal(24, 24, 24), data.Normal(24, 24, 24), data.Normal(24, 24, 24), data.Normal(24, 24), data.Normal(24, 24, 24)];
-        return () => f.ValueAndGrad(tensors).Value;
+        return Harness.ValueAndGradient(f, tensors);
     }
 
     private static Func<double> Attention(Data data)
@@ -46,7 +46,7 @@ internal static class Contractions
         for (var i = 0; i < 256; i++)
             for (var j = i + 1; j < 256; j++) mask[i, j] = float.NegativeInfinity;
         NDArray[] args = [data.Normal(8, 4, 256, 64), data.Normal(8, 4, 256, 64), data.Normal(8, 4, 256, 64), mask, data.Normal(8, 4, 256, 64)];
-        return () => f.Call(args)[0].Float(0);
+        return Harness.Value(f, args);
     }
 
     private static Expr Logistic(Expr w, Expr x, Expr y)
@@ -63,14 +63,14 @@ internal static class Contractions
             return [loss, Grad(loss, xs[0])];
         });
         NDArray[] args = [Scaled(data.Normal(500), 0.01f), data.Normal(10_000, 500), data.Coins(10_000)];
-        return () => f.Call(args)[0].Float(0);
+        return Harness.Value(f, args);
     }
 
     private static Func<double> LogisticHvp(Data data)
     {
         var f = Compile((w, x, y, v) => Hvp(Logistic(w, x, y), [w], [v])[0]);
         NDArray[] args = [Scaled(data.Normal(500), 0.01f), data.Normal(10_000, 500), data.Coins(10_000), data.Normal(500)];
-        return () => f.Invoke(args).Float(0);
+        return Harness.Value(f, args);
     }
 
     private static NDArray Scaled(NDArray x, float factor) => NDArray.Create(Array.ConvertAll(x.ToArray<float>(), e => e * factor), x.Shape);
@@ -95,6 +95,6 @@ internal static class Contractions
         var triangle = data.Normal64(K, D + D * (D - 1) / 2);
         foreach (ref var element in triangle.Span<double>()) element *= 0.1;
         NDArray[] args = [data.Normal64(K), data.Normal64(K, D), triangle, data.Normal64(N, D)];
-        return () => f.Call(args)[0].Float(0);
+        return Harness.Value(f, args);
     }
 }

@@ -33,7 +33,7 @@ internal static class Elementwise
     {
         var f = Compile(x => Sum(0.5 * x * (1 + Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))));
         var x = data.Normal(n);
-        return () => f.ValueAndGrad(x).Value;
+        return Harness.ValueAndGradient(f, x);
     }
 
     private static Func<double> Chain(Data data)
@@ -47,7 +47,7 @@ internal static class Elementwise
             return z * (x - y) + 1;
         });
         var (x, y) = (data.Normal(10_000_000), data.Normal(10_000_000));
-        return () => f.Invoke(x, y).Float(0);
+        return Harness.Value(f, x, y);
     }
 
     private static Func<double> LayerNorm(Data data)
@@ -61,14 +61,14 @@ internal static class Elementwise
             return [loss, .. Grad(loss, [x, g, b])];
         });
         var (x, g, b, c) = (data.Normal(4096, 512), data.Normal(512), data.Normal(512), data.Normal(4096, 512));
-        return () => f.Call(x, g, b, c)[0].Float(0);
+        return Harness.Value(f, x, g, b, c);
     }
 
     private static Func<double> Entropy(Data data)
     {
         var f = Compile(CrossEntropy);
         var (logits, labels) = (data.Normal(512, 8192), data.Indices(8192, 512));
-        return () => f.ValueAndGrad(logits, labels).Value;
+        return Harness.ValueAndGradient(f, logits, labels);
     }
 
     private static Func<double> Adam(Data data)
@@ -86,6 +86,6 @@ internal static class Elementwise
     {
         var f = Compile((table, indices) => Sum(Square(Gather(table, indices))));
         var (table, indices) = (data.Normal(50_000, 64), data.Indices(50_000, 4096));
-        return () => f.ValueAndGrad(table, indices).Value;
+        return Harness.ValueAndGradient(f, table, indices);
     }
 }

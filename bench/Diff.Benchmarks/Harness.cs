@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Diff.Benchmarks;
 
@@ -14,11 +15,23 @@ internal sealed record Workload(string Name, string Description, Func<Data, Func
 
     /// <summary>Whether the value has to fall from step to step, as a loss does.</summary>
     public bool Falls { get; init; }
+
+    /// <summary>What one run does, if the rate is asked for: bytes or operations, and the unit of 10⁹ of them a second.</summary>
+    public (double Amount, string Unit)? Work { get; init; }
 }
 
-/// <summary>Random inputs from a fixed seed.</summary>
-internal sealed class Data
+/// <summary>How to measure.</summary>
+/// <param name="Suite">The name of the suite: diff, or limit.</param>
+/// <param name="Threads">How many threads compute.</param>
+/// <param name="Seconds">For how long each workload is repeated.</param>
+internal sealed record Settings(string Suite, int Threads, double Seconds);
+
+/// <summary>Random inputs from a fixed seed, and the threads for what is written by hand.</summary>
+internal sealed class Data(int threads)
 {
+    /// <summary>How many threads a workload starts by itself; the engine hears of its threads elsewhere.</summary>
+    public int Threads => threads;
+
     /// <summary>The generator.</summary>
     public Random Random { get; } = new(0);
 
@@ -48,29 +61,57 @@ internal sealed class Data
 /// <summary>Measures a workload and writes one line of JSON about it.</summary>
 internal static class Harness
 {
+    /// <summary>The step that computes a function's results into the same arrays each time, and gives the first number.</summary>
+    public static Func<double> Value(CompiledFunction f, params NDArray[] args)
+    {
+        var results = new Lazy<NDArray[]>(() => f.Call(args));
+        return () =>
+        {
+            f.CallInto(results.Value, args);
+            return results.Value[0].Float(0);
+        };
+    }
+
+    /// <summary>The same for value and gradient.</summary>
+    public static Func<double> ValueAndGradient(CompiledFunction f, params NDArray[] args)
+    {
+        var results = new Lazy<NDArray[]>(() =>
+        {
+            var (value, gradient) = f.ValueAndGradient(args);
+            return [value, .. gradient.OfType<NDArray>()];
+        });
+        return () =>
+        {
+            f.ValueAndGradientInto(results.Value, args);
+            return results.Value[0].Float(0);
+        };
+    }
+
+    private static readonly JsonSerializerOptions WithoutNull = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+
     // The runtime compiles what runs often once more, better, and takes about this long over it.
     private const double WarmupSeconds = 1;
     private const int LeastWarmups = 3, LeastRuns = 5;
     private const double LeastGroupSeconds = 0.002;
 
     /// <summary>Whether the values were right; a line is written in any case.</summary>
-    public static bool Measure(Workload workload, double seconds)
+    public static bool Measure(Workload workload, Settings settings)
     {
         try
         {
-            WriteLine(workload, seconds);
+            WriteLine(workload, settings);
             return true;
         }
         catch (InvalidOperationException e)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new { suite = "diff", name = workload.Name, threads = 1, error = e.Message }));
+            Console.WriteLine(JsonSerializer.Serialize(new { suite = settings.Suite, name = workload.Name, threads = settings.Threads, error = e.Message }));
             return false;
         }
     }
 
-    private static void WriteLine(Workload workload, double seconds)
+    private static void WriteLine(Workload workload, Settings settings)
     {
-        var step = workload.Make(new Data());
+        var step = workload.Make(new Data(settings.Threads));
         var clock = Stopwatch.StartNew();
         var value = step(); // traced, differentiated, planned, run
         var first = clock.Elapsed;
@@ -84,7 +125,7 @@ internal static class Harness
         last = step();
         var group = Math.Max(1, (int)(LeastGroupSeconds / Math.Max(clock.Elapsed.TotalSeconds, 1e-7))); // very short steps are timed in groups
         var times = new List<double>();
-        for (var end = Stopwatch.StartNew(); end.Elapsed.TotalSeconds < seconds || times.Count < LeastRuns;)
+        for (var end = Stopwatch.StartNew(); end.Elapsed.TotalSeconds < settings.Seconds || times.Count < LeastRuns;)
         {
             clock.Restart();
             for (var i = 0; i < group; i++) last = step();
@@ -99,16 +140,18 @@ internal static class Harness
         times.Sort();
         Console.WriteLine(JsonSerializer.Serialize(new
         {
-            suite = "diff",
+            suite = settings.Suite,
             name = workload.Name,
-            threads = 1,
-            median_us = Math.Round((times[(times.Count - 1) / 2] + times[times.Count / 2]) / 2, 2),
-            min_us = Math.Round(times[0], 2),
+            threads = settings.Threads,
+            median_us = Math.Round((times[(times.Count - 1) / 2] + times[times.Count / 2]) / 2, 4),
+            min_us = Math.Round(times[0], 4),
             first_call_ms = Math.Round(first.TotalMilliseconds, 2),
             runs = times.Count,
             bytes_per_step = bytes,
             peak_mb = Math.Round(process.PeakWorkingSet64 / 1e6, 1),
-        }));
+            rate = workload.Work is { } work ? Math.Round(work.Amount / (times[0] * 1e3), 1) : (double?)null,
+            unit = workload.Work?.Unit,
+        }, WithoutNull));
     }
 
     private static void Check(Workload workload, bool right, string what)

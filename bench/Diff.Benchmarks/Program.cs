@@ -11,8 +11,9 @@ internal static class Program
         with times in microseconds. Each of several jobs runs in a process of its own and warms up for a second.
 
           --only NAMES   the workloads, separated by commas (all)
-          --threads N    how many threads to use; today only 1 is supported (1)
+          --threads N    how many threads to use (1)
           --seconds S    for how long to repeat each workload (1.0)
+          --limits       some of the workloads written by hand, and the machine's rates: what can be reached at best
           --list         names and descriptions of the workloads
           --help         this text
         """;
@@ -29,32 +30,36 @@ internal static class Program
 
     private static bool Run(CommandLine options)
     {
+        var limits = options.Has("--limits");
+        var workloads = limits ? Limits.All : Workloads;
         if (options.Has("--list"))
         {
-            foreach (var workload in Workloads) Console.WriteLine($"{workload.Name} - {workload.Description}");
+            foreach (var workload in workloads) Console.WriteLine($"{workload.Name} - {workload.Description}");
             return true;
         }
-        if (options.Int("--threads", 1, least: 1) is var threads and > 1)
-            throw new UsageException($"--threads {threads}: Diff computes on 1 thread today; leave the option out or say 1");
-        var text = options.Text("--seconds", "1.0");
-        if (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
-            throw new UsageException($"--seconds: expected a number, got {text}");
+        var settings = new Settings(limits ? "limit" : "diff", options.Int("--threads", 1, least: 1), options.Number("--seconds", 1));
+        if (!limits) UseThreads(settings.Threads);
 
         var names = options.Text("--only", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        if (names.FirstOrDefault(n => Workloads.All(w => w.Name != n)) is { } unknown)
+        if (names.FirstOrDefault(n => workloads.All(w => w.Name != n)) is { } unknown)
             throw new UsageException($"--only: there is no workload {unknown}; --list names them");
-        var chosen = names.Length == 0 ? Workloads : Workloads.Where(w => names.Contains(w.Name)).ToArray();
+        var chosen = names.Length == 0 ? workloads : workloads.Where(w => names.Contains(w.Name)).ToArray();
         return chosen.Length == 1
-            ? Harness.Measure(chosen[0], seconds)
-            : Array.ConvertAll(chosen, w => RunAlone(w.Name, text)).All(right => right); // each is run, also after a failure
+            ? Harness.Measure(chosen[0], settings)
+            : Array.ConvertAll(chosen, w => RunAlone(w.Name, settings, limits)).All(right => right); // each is run, also after a failure
     }
 
+    // The one place where the engine hears how many threads it may use, before any workload is made.
+    private static void UseThreads(int threads) => Environment.SetEnvironmentVariable("DIFF_THREADS", $"{threads}");
+
     // In a process of its own, so that neither memory nor compiled code is left from another workload.
-    private static bool RunAlone(string name, string seconds)
+    private static bool RunAlone(string name, Settings settings, bool limits)
     {
         var host = Environment.ProcessPath ?? throw new InvalidOperationException("the process has no path to start again");
         string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        using var process = Process.Start(host, [.. program, "--only", name, "--seconds", seconds]);
+        string[] suite = limits ? ["--limits"] : [];
+        var seconds = settings.Seconds.ToString("0.#########", CultureInfo.InvariantCulture); // no exponent
+        using var process = Process.Start(host, [.. program, .. suite, "--only", name, "--threads", $"{settings.Threads}", "--seconds", seconds]);
         process.WaitForExit();
         return process.ExitCode == 0;
     }

@@ -11,6 +11,7 @@ internal static class Training
         new("mlp_small_train", "float32, 2-16-16-1 with tanh, batch 32, mean squared error, SGD(1e-2): overhead rather than arithmetic", SmallMlp) { Falls = true },
         new("charrnn_train", "float32, vanilla tanh RNN: vocabulary 65, hidden 100, batch 8, 20 steps, softmax cross-entropy, Adam(1e-2)", CharRnn) { Falls = true },
         new("lstm_train", "float32, one-layer LSTM: vocabulary 65 (embedding 64), hidden 256, batch 32, 50 steps, mean cross-entropy, Adam(1e-3)", LongMemory) { Falls = true },
+        new("cnn_train", "float32, 28x28x1: conv 3x3x32 ReLU pool2, conv 3x3x64 ReLU pool2 (valid padding), dense 1600-128 ReLU, 128-10; batch 64, SGD(1e-2)", Cnn) { Falls = true },
         new("gpt_train", "float32, decoder-only transformer: 4 layers, width 128, 4 heads, context 128, vocabulary 65, batch 8, no dropout, AdamW(3e-4)", Gpt) { Falls = true },
     ];
 
@@ -93,6 +94,17 @@ internal static class Training
             }
             return _output.Call(Stack(1, states));
         }
+    }
+
+    private static Func<double> Cnn(Data data)
+    {
+        var r = data.Random;
+        var model = new Sequential(
+            new Conv2d(1, 32, 3, random: r), new Relu(), new MaxPool2d(2), new Conv2d(32, 64, 3, random: r), new Relu(), new MaxPool2d(2),
+            new Flatten(), new Linear(1600, 128, random: r), new Relu(), new Linear(128, 10, random: r));
+        var step = TrainingStep.Compile(model, (inputs, labels) => CrossEntropy(model.Call(inputs), labels), Optimizer.Sgd(1e-2));
+        var (x, y) = (data.Normal(64, 1, 28, 28), data.Indices(10, 64));
+        return () => step.Run(x, y);
     }
 
     private static Func<double> Gpt(Data data)

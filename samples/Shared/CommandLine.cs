@@ -9,7 +9,7 @@ internal sealed class UsageException(string message) : Exception(message);
 /// <summary>The options of a sample. Its help text declares them: <c>--steps N</c> takes a value, <c>--resume</c> does not.</summary>
 internal sealed partial class CommandLine
 {
-    private readonly Dictionary<string, string> _given = [];
+    private readonly Dictionary<string, List<string>> _given = [];
 
     private CommandLine(string[] args, string help)
     {
@@ -19,7 +19,8 @@ internal sealed partial class CommandLine
             if (!declared.TryGetValue(args[i], out var hasValue))
                 throw new UsageException($"unknown option {args[i]}; there are {string.Join(", ", declared.Keys)} and --help");
             if (hasValue && i + 1 == args.Length) throw new UsageException($"{args[i]}: a value has to follow");
-            _given[args[i]] = hasValue ? args[++i] : "";
+            if (!_given.TryGetValue(args[i], out var values)) _given[args[i]] = values = [];
+            values.Add(hasValue ? args[++i] : "");
         }
     }
 
@@ -41,11 +42,23 @@ internal sealed partial class CommandLine
 
     public bool Has(string name) => _given.ContainsKey(name);
 
-    public string Text(string name, string otherwise) => _given.GetValueOrDefault(name, otherwise);
+    /// <summary>The last value that was given.</summary>
+    public string Text(string name, string otherwise) => Texts(name) is [.., var last] ? last : otherwise;
+
+    /// <summary>All values of an option that may be given more than once.</summary>
+    public IReadOnlyList<string> Texts(string name) => _given.GetValueOrDefault(name, []);
+
+    public double Number(string name, double otherwise, double least = 0)
+    {
+        if (Texts(name) is not [.., var text]) return otherwise;
+        return double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var x) && x >= least && double.IsFinite(x)
+            ? x
+            : throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"{name}: expected a number from {least} up, got {text}"));
+    }
 
     public int Int(string name, int otherwise, int least = 0)
     {
-        if (!_given.TryGetValue(name, out var text)) return otherwise;
+        if (Texts(name) is not [.., var text]) return otherwise;
         return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) && n >= least
             ? n
             : throw new UsageException($"{name}: expected a whole number from {least} up, got {text}");
@@ -54,6 +67,6 @@ internal sealed partial class CommandLine
     /// <summary>The folder for the results; made if it is not there.</summary>
     public string Folder(string otherwise) => Directory.CreateDirectory(Text("--out", otherwise)).FullName;
 
-    [GeneratedRegex(@"(?m)^ +(--[a-z]+)( [A-Z]+)?")]
+    [GeneratedRegex(@"(?m)^ +(--[a-z-]+)( [A-Z]+)?")]
     private static partial Regex Declaration();
 }
