@@ -130,9 +130,33 @@ module internal Contraction =
                 Shape(output.ToCharArray() |> Array.map (fun c -> sizes[c]))
             )
 
-    /// A contraction as unary ones (sums and diagonals of one operand, at the end repetition) and products of two,
-    /// in an order chosen greedily: at each step the pair whose product is smallest beside what it replaces. Sums of windows of
-    /// products become products with windows.
+    /// A product of two in the words that all such products have, so that equal ones are seen to be equal: the older operand first,
+    /// labels in the order in which they appear.
+    let private product (a: string) (x: Expr) (b: string) (y: Expr) (output: string) (shape: Shape) : Expr =
+        let struct (a, x, b, y) =
+            if x.Id <= y.Id then
+                struct (a, x, b, y)
+            else
+                struct (b, y, a, x)
+        let labels = EinsumSpec.labels (a.Length + b.Length + output.Length)
+        let names = Dictionary<char, char>()
+        let rename =
+            String.map (fun c ->
+                match names.TryGetValue c with
+                | true, name -> name
+                | _ ->
+                    names[c] <- labels[names.Count]
+                    names[c])
+        let a, b = rename a, rename b
+        Expr.Contract(
+            { Inputs = [| a; b |]
+              Output = rename output },
+            [| x; y |],
+            shape
+        )
+
+    /// A contraction as unary ones (sums and diagonals of one operand, at the end repetition) and products of two, in the order that
+    /// multiplies least. Sums of windows of products become products with windows.
     let lower (e: Expr) : Expr =
         match e.Op with
         | Op.Einsum spec when
@@ -141,8 +165,6 @@ module internal Contraction =
             && DType.isFloat e.DType
             ->
             let sizes = Einsum.sizes spec e
-            let size labels =
-                labels |> Seq.fold (fun n c -> n * float sizes[c]) 1.0
             let terms = List<struct (string * Expr)>()
             // First what one operand has for itself: repeated labels become diagonals, private labels are summed.
             spec.Inputs
@@ -155,42 +177,32 @@ module internal Contraction =
                     |> Array.ofSeq
                     |> String
                 terms.Add(struct (kept, unary axes kept sizes e.Args[k])))
-            while terms.Count > 1 do
-                let mutable best, cost = struct (0, 1), infinity
-                for i in 0 .. terms.Count - 1 do
-                    for j in i + 1 .. terms.Count - 1 do
-                        let struct (a, _), struct (b, _) = terms[i], terms[j]
-                        let rest =
-                            spec.Output
-                            + String.Join(
-                                "",
-                                terms |> Seq.mapi (fun n (struct (s, _)) -> if n = i || n = j then "" else s)
-                            )
-                        let union = Seq.distinct (a + b) |> Array.ofSeq
-                        let kept = union |> Array.filter (fun c -> rest.Contains c)
-                        let c = size kept - size a - size b + 1e-3 * size union
-                        if c < cost then
-                            cost <- c
-                            best <- struct (i, j)
-                let struct (i, j) = best
+            let text (struct (axes: string, _: Expr)) = axes
+            let order =
+                ContractionOrder.pairs (Seq.map text terms |> Array.ofSeq) spec.Output (fun c ->
+                    float sizes[c])
+            let waiting = HashSet<int>(seq { 0 .. terms.Count - 1 })
+            for struct (i, j) in order do
+                waiting.Remove i |> ignore
+                waiting.Remove j |> ignore
                 let struct (a, x), struct (b, y) = terms[i], terms[j]
-                terms.RemoveAt j
-                terms.RemoveAt i
                 let rest =
-                    spec.Output + String.Join("", terms |> Seq.map (fun (struct (s, _)) -> s))
-                let union = Seq.distinct (a + b) |> Array.ofSeq
-                let kept = union |> Array.filter (fun c -> rest.Contains c)
+                    spec.Output + String.Join("", waiting |> Seq.map (fun k -> text terms[k]))
+                let kept =
+                    Seq.distinct (a + b)
+                    |> Seq.filter (fun c -> rest.Contains c)
+                    |> Array.ofSeq
+                    |> String
                 // The last product takes the output's own order of axes if it can.
                 let output =
-                    if terms.Count = 0 && isPermutation (String kept) spec.Output then
+                    if waiting.Count = 0 && isPermutation kept spec.Output then
                         spec.Output
                     else
-                        String kept
+                        kept
                 let shape = Shape(output.ToCharArray() |> Array.map (fun c -> sizes[c]))
-                terms.Add(
-                    struct (output, Expr.Contract({ Inputs = [| a; b |]; Output = output }, [| x; y |], shape))
-                )
-            let struct (axes, result) = terms[0]
+                terms.Add(struct (output, product a x b y output shape))
+                waiting.Add(terms.Count - 1) |> ignore
+            let struct (axes, result) = terms[terms.Count - 1]
             unary axes spec.Output sizes result
         | Op.Fold _
         | Op.Slice _ -> Overlap.lower e

@@ -1,6 +1,7 @@
 namespace Diff
 
 open System
+open System.Collections.Generic
 
 /// Lowering: contractions in terms of what the engine has: matrix products, products index by index, and sums over axes that lie together.
 [<RequireQualifiedAccess>]
@@ -127,6 +128,15 @@ module internal Lower =
             fewExtremes extreme axes e
         | _ -> e
 
-    /// Whole graphs; contractions of many operands become products of two first.
+    /// Whole graphs; contractions of many operands become products of two first. Products that several contractions have in common,
+    /// those of a gradient say, are computed once.
     let run (roots: Expr[]) : Expr[] =
-        roots |> Graph.map Contraction.lower |> Graph.map node
+        let known = HashSet<Expr>(SameValue.comparer)
+        let share (e: Expr) =
+            if known.Add e then
+                e
+            else
+                match known.TryGetValue e with
+                | true, first -> first
+                | _ -> e
+        roots |> Graph.map Contraction.lower |> Graph.map node |> Graph.map share
