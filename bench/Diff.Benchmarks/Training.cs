@@ -22,7 +22,8 @@ internal static class Training
             new Linear(784, 512, random: r), new Relu(), new Linear(512, 512, random: r), new Relu(), new Linear(512, 10, random: r));
         var step = TrainingStep.Compile(model, (inputs, labels) => CrossEntropy(model.Call(inputs), labels), Optimizer.Adam(1e-3));
         var (x, y) = (data.Normal(128, 784), data.Indices(10, 128));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 
     private static Func<double> SmallMlp(Data data)
@@ -32,7 +33,8 @@ internal static class Training
             new Linear(2, 16, random: r), new Tanh(), new Linear(16, 16, random: r), new Tanh(), new Linear(16, 1, random: r));
         var step = TrainingStep.Compile(model, (inputs, targets) => MeanSquaredError(model.Call(inputs), targets), Optimizer.Sgd(1e-2));
         var (x, y) = (data.Normal(32, 2), data.Normal(32, 1));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 
     private static Func<double> CharRnn(Data data)
@@ -40,7 +42,8 @@ internal static class Training
         var model = new Recurrent(65, 100, data.Random);
         var step = TrainingStep.Compile(model, model.Cost, Optimizer.Adam(1e-2));
         var (x, y) = (data.Indices(65, 8, 20), data.Indices(65, 8, 20));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 
     private sealed class Recurrent(int symbols, int hidden, Random random) : Module
@@ -70,7 +73,8 @@ internal static class Training
         var model = new Lstm(65, 64, 256, data.Random);
         var step = TrainingStep.Compile(model, (x, y) => CrossEntropy(model.Call(x), y), Optimizer.Adam(1e-3));
         var (x, y) = (data.Indices(65, 32, 50), data.Indices(65, 32, 50));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 
     private sealed class Lstm(int symbols, int size, int hidden, Random random) : Module
@@ -104,7 +108,8 @@ internal static class Training
             new Flatten(), new Linear(1600, 128, random: r), new Relu(), new Linear(128, 10, random: r));
         var step = TrainingStep.Compile(model, (inputs, labels) => CrossEntropy(model.Call(inputs), labels), Optimizer.Sgd(1e-2));
         var (x, y) = (data.Normal(64, 1, 28, 28), data.Indices(10, 64));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 
     private static Func<double> Gpt(Data data)
@@ -112,6 +117,7 @@ internal static class Training
         var model = new Transformer(65, 128, 128, 4, 4, data.Random);
         var step = TrainingStep.Compile(model, (x, y) => CrossEntropy(model.Call(x), y), Optimizer.AdamW(3e-4));
         var (x, y) = (data.Indices(65, 8, 128), data.Indices(65, 8, 128));
-        return () => step.Run(x, y);
+        NDArray[] batch = [x, y];
+        return () => step.Run(batch);
     }
 }

@@ -8,6 +8,7 @@ public sealed class Optimizer
 {
     private readonly Parameter[] _parameters;
     private readonly Lazy<UpdatePlan> _plan;
+    private readonly NDArray[] _gradients; // of the step in progress
 
     /// <summary>An optimiser of some parameters.</summary>
     /// <param name="transformation">From gradients to updates.</param>
@@ -15,6 +16,7 @@ public sealed class Optimizer
     public Optimizer(GradientTransformation transformation, IEnumerable<Parameter> parameters)
     {
         _parameters = [.. parameters];
+        _gradients = new NDArray[_parameters.Length];
         var state = new OptimizerState(transformation, _parameters);
         _plan = new Lazy<UpdatePlan>(() =>
         {
@@ -27,9 +29,14 @@ public sealed class Optimizer
     /// <exception cref="InvalidOperationException">A parameter has no gradient.</exception>
     public void Step()
     {
-        var gradients = Array.ConvertAll(_parameters, p => p.Grad ?? throw new InvalidOperationException(
-            $"Step: the parameter \"{p.Name}\" of shape {p.Shape} has no gradient; call Backward on a loss that depends on it first"));
-        _plan.Value.Run(gradients);
+        for (var i = 0; i < _parameters.Length; i++)
+        {
+            var p = _parameters[i];
+            _gradients[i] = p.Grad ?? throw new InvalidOperationException(
+                $"Step: the parameter \"{p.Name}\" of shape {p.Shape} has no gradient; call Backward on a loss that depends on it first");
+        }
+        _plan.Value.Run(_gradients);
+        Array.Clear(_gradients);
     }
 
     /// <summary>Forgets the parameters' gradients.</summary>

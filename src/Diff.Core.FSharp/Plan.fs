@@ -92,6 +92,9 @@ type internal Trial(clock: int -> TimeSpan -> unit) =
 /// The memory of one run at a time.
 [<Sealed>]
 type internal Workspace(data: PlanData) =
+    static let isLarge (array: NDArray) =
+        not (isNull (box array)) && array.Length > 16_384
+
     let block = Block data.ArenaBytes
     let first = Entry.source data.Sources.Length
     let table: nativeint[] =
@@ -135,13 +138,32 @@ type internal Workspace(data: PlanData) =
                     shaped[key] <- struct (whole, view)
                     view
 
-    let pin entry (array: NDArray) =
-        arrays[entry] <- array
-        handles[entry] <- array.Pin()
-        table[entry] <- NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> handles[entry].Pointer)
+    let release entry =
+        handles[entry].Dispose()
+        handles[entry] <- new MemoryHandle()
+        arrays[entry] <- Unchecked.defaultof<NDArray>
 
-    /// The outcome of the latest run, for those who ask when it is over.
-    member _.Results(k: int) : NDArray = arrays[first + k]
+    /// Keeps the array where it is. One that stayed since the last run costs nothing.
+    let pin entry (array: NDArray) =
+        if not (obj.ReferenceEquals(arrays[entry], array)) then
+            release entry
+            handles[entry] <- array.Pin()
+            arrays[entry] <- array
+            table[entry] <- NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> handles[entry].Pointer)
+
+    /// What variables hold stays for the next run, and what is small; large arrays of the caller's are let go.
+    let letGo () =
+        for k in 0 .. data.Sources.Length - 1 do
+            match data.Sources[k] with
+            | Source.Input _ when isLarge arrays[Entry.source k] -> release (Entry.source k)
+            | _ -> ()
+        for entry in first .. table.Length - 1 do
+            if isLarge arrays[entry] then
+                release entry
+
+    override _.Finalize() =
+        for entry in 0 .. handles.Length - 1 do
+            handles[entry].Dispose()
 
     member _.Run(inputs: NDArray[], results: NDArray[], trial: Trial | null) : unit =
         try
@@ -177,8 +199,7 @@ type internal Workspace(data: PlanData) =
                 | null -> ()
                 | trial -> trial.Clock(s, Diagnostics.Stopwatch.GetElapsedTime before)
         finally
-            for k in Entry.source 0 .. handles.Length - 1 do
-                handles[k].Dispose()
+            letGo ()
 
 /// A graph as a flat list of steps in order, with memory shared between values that are never alive together.
 /// The only door from graphs to numbers: nothing after it looks at the graph again. Runs may overlap in time.
@@ -232,8 +253,11 @@ type internal Plan(data: PlanData) =
 
     /// New arrays for the results.
     member _.NewResults() : NDArray[] =
-        data.Results
-        |> Array.map (fun (struct (shape, dtype)) -> NDArray.Uninitialized(dtype, shape))
+        if data.Results.Length = 0 then
+            Array.Empty()
+        else
+            data.Results
+            |> Array.map (fun (struct (shape, dtype)) -> NDArray.Uninitialized(dtype, shape))
 
     /// Runs the plan; the results are written to the given arrays, which must not share memory with the inputs.
     member _.Run(inputs: NDArray[], results: NDArray[]) : unit =
