@@ -16,7 +16,7 @@ module internal SumSteps =
         let strides = graph.Views[graph.Arg(terms[0], k)].Strides
         let starts =
             places
-            |> Array.map (fun place -> int ((place.Bytes - first.Bytes) / nativeint size))
+            |> Array.map (fun place -> Checked.int ((place.Bytes - first.Bytes) / nativeint size))
         // Backward strides reach below the first element.
         let least =
             Array.fold2

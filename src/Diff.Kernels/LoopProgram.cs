@@ -51,9 +51,6 @@ internal readonly record struct LoopStream(LoopType Type, bool PerRow, int Step 
 /// </summary>
 internal sealed class LoopProgram
 {
-    /// <summary>More instructions than this in one loop run slower than two loops: the compiler gives up on registers.</summary>
-    public const int MaxInstructions = 300;
-
     public LoopProgram(LoopType type, LoopStream[] streams, LoopInstruction[] code)
     {
         (Type, Streams, Code) = (type, streams, code);

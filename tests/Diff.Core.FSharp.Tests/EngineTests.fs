@@ -15,14 +15,6 @@ open Diff.Testing.Generators
 
 // ---- Running ------------------------------------------------------------------------------------------------------
 
-let private bytesOf (a: NDArray) : Span<byte> =
-    match a.DType with
-    | DType.Float32 -> MemoryMarshal.AsBytes(a.Span<float32>())
-    | DType.Float64 -> MemoryMarshal.AsBytes(a.Span<float>())
-    | DType.Int32 -> MemoryMarshal.AsBytes(a.Span<int>())
-    | DType.Int64 -> MemoryMarshal.AsBytes(a.Span<int64>())
-    | _ -> MemoryMarshal.AsBytes(a.Span<bool>())
-
 /// A plan of loops, however small the graph is.
 let private planOf (tier: Tier) (roots: Expr[]) : Plan =
     let targets = roots |> Array.mapi (fun k _ -> Target.Result k)
@@ -628,3 +620,22 @@ let ``checkpoints take less memory`` () =
     let kept = bytes block
     let again = bytes (fun y w -> checkpoint (fun xs -> block xs.Head xs.Tail) (y :: w))
     Assert.True(again * 3L <= kept * 2L, $"{again} bytes with checkpoints, {kept} without")
+
+[<Fact>]
+let ``options of threads and compilation change no bit, and refuse no threads`` () =
+    let x = spread 1 (-2.0, 2.0) [ 40; 30 ]
+    let run (options: EngineOptions) =
+        let f =
+            CompiledFunction((fun xs -> [| sum (tanh xs[0] * softmax 1 xs[0]) |]), options)
+        let struct (value, gradient) = f.ValueAndGradient x
+        (bytesOf value).ToArray(), (bytesOf (nonNull gradient[0])).ToArray()
+    let expected = run (EngineOptions.Default.WithThreads 1)
+    for options in
+        [ EngineOptions.Default.WithThreads 4
+          EngineOptions.Default.WithoutCompilation()
+          EngineOptions.Default.WithCompilationAtOnce().WithThreads 7 ] do
+        Assert.Equal(expected, run options)
+    Assert.Equal(4, (EngineOptions.Default.WithThreads(4).WithoutCompilation()).Threads)
+    let e =
+        Assert.Throws<ArgumentException>(fun () -> EngineOptions.Default.WithThreads 0 |> ignore)
+    Assert.Contains("at least 1, got 0", e.Message)

@@ -2,9 +2,19 @@
 module Diff.Testing.Generators
 
 open System
+open System.Runtime.InteropServices
 open FsCheck
 open FsCheck.FSharp
 open Diff
+
+/// The memory of an array, to compare bit by bit.
+let bytesOf (a: NDArray) : Span<byte> =
+    match a.DType with
+    | DType.Float32 -> MemoryMarshal.AsBytes(a.Span<float32>())
+    | DType.Float64 -> MemoryMarshal.AsBytes(a.Span<float>())
+    | DType.Int32 -> MemoryMarshal.AsBytes(a.Span<int>())
+    | DType.Int64 -> MemoryMarshal.AsBytes(a.Span<int64>())
+    | _ -> MemoryMarshal.AsBytes(a.Span<bool>())
 
 // ---- Numbers from a seed ------------------------------------------------------------------------------------------
 

@@ -15,23 +15,15 @@ open Diff.Testing.Samples
 
 // ---- Running ------------------------------------------------------------------------------------------------------
 
-let private bytesOf (a: NDArray) : Span<byte> =
-    match a.DType with
-    | DType.Float32 -> MemoryMarshal.AsBytes(a.Span<float32>())
-    | DType.Float64 -> MemoryMarshal.AsBytes(a.Span<float>())
-    | DType.Int32 -> MemoryMarshal.AsBytes(a.Span<int>())
-    | DType.Int64 -> MemoryMarshal.AsBytes(a.Span<int64>())
-    | _ -> MemoryMarshal.AsBytes(a.Span<bool>())
-
 /// Copies of arrays in pinned memory, and a table of pointers to them.
 type private Pinned(arrays: NDArray[]) =
     let bytes =
         arrays
-        |> Array.map (fun a -> GC.AllocateArray<byte>((bytesOf a).Length + 8, pinned = true))
+        |> Array.map (fun a -> GC.AllocateArray<byte>((Generators.bytesOf a).Length + 8, pinned = true))
     let table = GC.AllocateArray<nativeint>(arrays.Length + 1, pinned = true)
     do
         for i in 0 .. arrays.Length - 1 do
-            (bytesOf arrays[i]).CopyTo(Span bytes[i])
+            (Generators.bytesOf arrays[i]).CopyTo(Span bytes[i])
             table[i] <- Marshal.UnsafeAddrOfPinnedArrayElement(bytes[i], 0)
     member _.Table: nativeptr<nativeint> =
         NativePtr.ofNativeInt (Marshal.UnsafeAddrOfPinnedArrayElement(table, 0))
@@ -40,7 +32,7 @@ type private Pinned(arrays: NDArray[]) =
         and set i (address: nativeint) = table[i] <- address
     member _.Read() : NDArray[] =
         for i in 0 .. arrays.Length - 1 do
-            let whole = bytesOf arrays[i]
+            let whole = Generators.bytesOf arrays[i]
             bytes[i].AsSpan(0, whole.Length).CopyTo whole
         arrays
 
