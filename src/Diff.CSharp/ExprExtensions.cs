@@ -58,6 +58,12 @@ public static class ExprExtensions
         /// <summary>Forgets what <c>Backward</c> has accumulated in a variable.</summary>
         public void ZeroGrad() => Values.variableIn("ZeroGrad", x).Gradient = null;
 
+        /// <summary>
+        /// The first operation that makes NaN of operands without any; without NaN, the first that makes an infinity of finite operands;
+        /// null if there is neither. Its line is known if the graph was built under <see cref="SourceLines.Record"/>.
+        /// </summary>
+        public Anomaly? FindAnomaly() => Anomalies.find(true, [x]);
+
         /// <summary>The graph as LaTeX.</summary>
         public string ToLatex() => Print.Latex(x);
 

@@ -87,20 +87,24 @@ type internal SignatureCache<'T>(capacity: int, make: Expr[] -> 'T) =
 type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
     let value = lazy Planner.make options inputs outputs
     let gradient =
-        lazy
-            (let y =
-                match outputs with
-                | [| y |] -> y
-                | several ->
-                    invalidOp
-                        $"ValueAndGrad: expected a function with one result, got {several.Length}; differentiate their sum, or one at a time"
-             if y.Shape.Length <> 1 then
-                 raise (
-                     ShapeException
-                         $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
-                 )
-             let floats = inputs |> Array.filter (fun x -> DType.isFloat x.DType)
-             Planner.make options inputs (Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)))
+        lazy Planner.make options inputs (Traced.WithGradient(inputs, outputs))
+
+    /// The value of a scalar function and its derivatives with respect to the inputs of a float type.
+    static member WithGradient(inputs: Expr[], outputs: Expr[]) : Expr[] =
+        let y =
+            match outputs with
+            | [| y |] -> y
+            | several ->
+                invalidOp
+                    $"ValueAndGrad: expected a function with one result, got {several.Length}; differentiate their sum, or one at a time"
+        if y.Shape.Length <> 1 then
+            raise (
+                ShapeException
+                    $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
+            )
+        let floats = inputs |> Array.filter (fun x -> DType.isFloat x.DType)
+        Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)
+
     member _.Inputs = inputs
     member _.Outputs = outputs
     member _.Value = value.Value
@@ -152,33 +156,62 @@ type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
         Span<float>(results, 1, n).CopyTo gradient
         results[0]
 
+    let fail isGradient (args: NDArray[]) : unit =
+        Anomalies.fail (fun () ->
+            let inputs = args |> Array.mapi (fun i a -> Leaf.make $"arg{i}" a)
+            let outputs = f.Invoke inputs
+            if isGradient then
+                Traced.WithGradient(inputs, outputs)
+            else
+                outputs)
+
+    // With anomaly detection, results with NaN are an error.
+    let check isGradient (args: NDArray[]) (results: NDArray[]) =
+        if options.DetectsAnomalies && Array.exists Anomalies.hasNaN results then
+            fail isGradient args
+
     new(f) = CompiledFunction(f, EngineOptions.Default)
 
     /// The values of the function's results; new arrays.
-    member _.Call([<ParamArray>] args: NDArray[]) : NDArray[] = (cache.Get args).Value.Run args
+    member _.Call([<ParamArray>] args: NDArray[]) : NDArray[] =
+        let results = (cache.Get args).Value.Run args
+        check false args results
+        results
 
     /// The values of the function's results, written to the given arrays, which must not share memory with the arguments.
     /// In the steady state nothing is allocated.
     member _.CallInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
         (cache.Get args).Value.Run(args, results)
+        check false args results
 
     /// The value of a scalar function and its gradient with respect to every argument of a float type, in this order, written to
     /// the given arrays, which must not share memory with the arguments. In the steady state nothing is allocated.
     member _.ValueAndGradientInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
         (cache.Get args).Gradient.Run(args, results)
+        check true args results
 
     /// The value of a function of float64 scalars; its gradient is written to `gradient`. In the steady state nothing is allocated.
     member _.ValueAndGradient(args: ReadOnlySpan<float>, gradient: Span<float>) : float =
-        match flat with
-        | null -> onScalars args gradient
-        | known ->
-            let mutable fits = false
-            let value = known.Run(args, gradient, &fits)
-            if fits then value else onScalars args gradient
+        let value =
+            match flat with
+            | null -> onScalars args gradient
+            | known ->
+                let mutable fits = false
+                let value = known.Run(args, gradient, &fits)
+                if fits then value else onScalars args gradient
+        if options.DetectsAnomalies then
+            let mutable isNaN = Double.IsNaN value
+            for g in gradient do
+                isNaN <- isNaN || Double.IsNaN g
+            if isNaN then
+                let numbers = args.ToArray()
+                fail true (numbers |> Array.map (fun x -> NDArray.op_Implicit x))
+        value
 
     /// The value of a scalar function and its gradient with respect to every argument of a float type; null for the others.
     member _.ValueAndGradient([<ParamArray>] args: NDArray[]) : struct (NDArray * (NDArray | null)[]) =
         let results = (cache.Get args).Gradient.Run args
+        check true args results
         let gradients = Queue<NDArray>(Seq.skip 1 results)
         struct (results[0],
                 args

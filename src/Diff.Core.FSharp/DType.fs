@@ -13,6 +13,8 @@ type DType =
 /// Raised when the element types of operands do not fit an operation.
 type DTypeException(message: string) =
     inherit ArgumentException(message)
+    /// What does not fit, and the line of the caller's code.
+    override e.Message = SourceLine.append e base.Message
 
 /// Questions about element types.
 [<RequireQualifiedAccess>]

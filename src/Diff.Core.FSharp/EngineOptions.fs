@@ -5,7 +5,7 @@ open Diff.Kernels
 
 /// How plans run. Immutable; the results do not depend on it, to the bit.
 [<Sealed>]
-type EngineOptions internal (threads: int, tier: Tier) =
+type EngineOptions internal (threads: int, tier: Tier, detectsAnomalies: bool) =
     static let fromEnvironment =
         lazy
             (let threads =
@@ -26,6 +26,7 @@ type EngineOptions internal (threads: int, tier: Tier) =
                  | text -> invalidOp $"DIFF_TIER: expected auto, tiles or compiled, got \"{text}\""
              EngineOptions(threads, tier))
 
+    internal new(threads, tier) = EngineOptions(threads, tier, false)
     member internal _.Tier = tier
     /// How many threads one evaluation may use, the caller's among them.
     member _.Threads = threads
@@ -36,8 +37,14 @@ type EngineOptions internal (threads: int, tier: Tier) =
     member _.WithThreads(threads: int) : EngineOptions =
         if threads < 1 then
             invalidArg "threads" $"WithThreads: expected at least 1, got {threads}"
-        EngineOptions(threads, tier)
+        EngineOptions(threads, tier, detectsAnomalies)
     /// The same, but no machine code is made at run time: loops run on tiles, and graphs of scalars are interpreted.
-    member _.WithoutCompilation() : EngineOptions = EngineOptions(threads, Tier.Tiles)
+    member _.WithoutCompilation() : EngineOptions =
+        EngineOptions(threads, Tier.Tiles, detectsAnomalies)
     /// The same, but machine code is made before the first run, however seldom it may run.
-    member _.WithCompilationAtOnce() : EngineOptions = EngineOptions(threads, Tier.Compiled)
+    member _.WithCompilationAtOnce() : EngineOptions =
+        EngineOptions(threads, Tier.Compiled, detectsAnomalies)
+    member internal _.DetectsAnomalies = detectsAnomalies
+    /// The same, but a result with NaN is an `AnomalyException` that says which operation made it, in which module and line, forward or
+    /// backward, and of what numbers. Each call looks through its results, and a training step keeps the values before it, so it is slower.
+    member _.WithAnomalyDetection() : EngineOptions = EngineOptions(threads, tier, true)

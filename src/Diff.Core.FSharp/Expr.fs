@@ -5,13 +5,15 @@ open System.Collections.Generic
 open System.Runtime.CompilerServices
 open System.Threading
 
-/// The path of the modules in which a node was made, outermost first.
+/// Where a node was made: the path of modules, outermost first, and the line of the caller's code if lines are recorded.
 [<Sealed>]
-type Scope private (parent: Scope | null, name: string) =
+type Scope private (parent: Scope | null, name: string, line: string | null) =
     // Flows with the caller's control flow, so that parallel constructions do not see each other's scopes.
     static let current = AsyncLocal<Scope | null>()
     member _.Parent = parent
     member _.Name = name
+    /// The line of the caller's code, `Program.cs:12`; null if it was not recorded.
+    member _.Line = line
     /// The names from the outermost scope to this one.
     member this.Path: string[] =
         let names = Stack<string>()
@@ -20,19 +22,38 @@ type Scope private (parent: Scope | null, name: string) =
             match scope with
             | null -> ()
             | s ->
-                names.Push s.Name
+                if s.Name <> "" then // what only holds a line is no module
+                    names.Push s.Name
                 scope <- s.Parent
         names.ToArray()
-    override this.ToString() = String.Join("/", this.Path)
+    override this.ToString() =
+        match line with
+        | null -> String.Join("/", this.Path)
+        | line -> String.Join("/", Array.append this.Path [| line |])
     /// The scope that nodes made now belong to; null outside all scopes.
     static member Current = current.Value
     static member internal Set(scope: Scope | null) = current.Value <- scope
-    static member internal Under(parent: Scope | null, name: string) = Scope(parent, name)
+    static member internal Under(parent: Scope | null, name: string) = Scope(parent, name, null)
+    /// The same modules, with a line.
+    static member internal At(scope: Scope | null, line: string | null) : Scope | null =
+        match line with
+        | null -> scope
+        | line -> Scope(scope, "", line)
+    /// What a new node belongs to. What is made on behalf of a node, as its derivative is, keeps the line of that node.
+    static member internal Here: Scope | null =
+        let scope = current.Value
+        if not SourceLines.IsRecording then
+            scope
+        else
+            match scope with
+            | null -> Scope.At(null, SourceLine.here ())
+            | s when isNull s.Line -> Scope.At(s, SourceLine.here ())
+            | s -> s
     /// Nodes made until the result is disposed belong to this scope, inside the present one.
     static member Enter(name: string) : IDisposable =
         ArgumentException.ThrowIfNullOrEmpty name
         let outer = current.Value
-        current.Value <- Scope(outer, name)
+        current.Value <- Scope(outer, name, null)
         { new IDisposable with
             member _.Dispose() = current.Value <- outer }
 
@@ -49,7 +70,7 @@ module internal NodeId =
 type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Scope | null) =
     let id = NodeId.next ()
 
-    internal new(op, args, shape, dtype) = Expr(op, args, shape, dtype, Scope.Current)
+    internal new(op, args, shape, dtype) = Expr(op, args, shape, dtype, Scope.Here)
 
     /// Larger than the Id of every argument.
     member _.Id = id

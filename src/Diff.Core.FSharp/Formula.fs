@@ -11,6 +11,23 @@ module internal Formula =
     let opText = Words.op
     let extremeName = Words.extremeName
 
+    /// What an operation on arrays of some shapes does, in a word: a contraction by what it amounts to.
+    let verb (op: Op) (shapes: Shape[]) : string =
+        match op with
+        | Op.Einsum spec ->
+            match Notation.ofSpec spec shapes with
+            | Broadcast -> "broadcast"
+            | Sum _ -> "sum"
+            | Transpose _ -> "transpose"
+            | Trace -> "trace"
+            | Diagonal -> "diagonal"
+            | Dot -> "dot"
+            | Outer _ -> "outer"
+            | MatMul _ -> "matmul"
+            | Product _
+            | Unnamed -> Words.op op
+        | op -> Words.op op
+
     let private bracket least (part: Part) =
         if part.Strength < least then
             "(" + part.Text + ")"

@@ -16,7 +16,7 @@ module internal Gradient =
     let private describe (e: Expr) =
         match e.Op with
         | Op.Variable v when v.Name <> "" -> $"\"{v.Name}\""
-        | op -> $"{Formula.opText op} of shape {e.Shape}"
+        | op -> $"{Formula.verb op (e.Args |> Array.map _.Shape)} of shape {e.Shape}"
 
     let private differentiable operation (e: Expr) =
         if not (DType.isFloat e.DType) then
@@ -44,8 +44,9 @@ module internal Gradient =
                 match scopes.TryGetValue scope with
                 | true, known -> known
                 | _ ->
-                    let made =
+                    let path =
                         scope.Path |> Array.fold (fun parent name -> Scope.Under(parent, name)) top
+                    let made = Scope.At(path, scope.Line) |> nonNull
                     scopes[scope] <- made
                     made
 
@@ -108,13 +109,40 @@ module internal Gradient =
             Scope.Set outer
         xs |> Array.map (fun x -> if active[y] then cotangent[x] else null)
 
+    /// The operations at which what x passes on ends, because they have no derivative: at most three, in order.
+    let private ends (y: Expr) (x: Expr) : Expr[] =
+        let nodes = youngerThan [| x |] y
+        let needed = Graph.dependents [| x |] nodes
+        let reached = NodeMap<bool>()
+        reached[x] <- true
+        let found = List<Expr>()
+        for node in nodes do
+            if needed[node] && node.Args |> Array.exists (fun a -> reached[a]) then
+                match (Rules.ofOp node.Op).Derivative with
+                | Zero -> found.Add node
+                | _ when not (DType.isFloat node.DType) -> found.Add node
+                | _ -> reached[node] <- true
+        found |> Seq.truncate 3 |> Array.ofSeq
+
+    /// Why a derivative is missing.
+    let private disconnection (y: Expr) (x: Expr) : string =
+        match ends y x with
+        | [||] -> $"the value ({describe y}) does not depend on {describe x}"
+        | ends ->
+            let place (e: Expr) =
+                match e.Scope with
+                | null -> Formula.opText e.Op
+                | scope -> $"{Formula.opText e.Op} (in {scope})"
+            let names = String.Join(", ", ends |> Array.map place)
+            $"the value ({describe y}) depends on {describe x} only through operations without a derivative: {names}"
+
     let private connect operation unconnected (y: Expr) (xs: Expr[]) (parts: (Expr | null)[]) : Expr[] =
         Array.map2
             (fun (x: Expr) (part: Expr | null) ->
                 match part with
                 | null when unconnected = Unconnected.Error ->
                     invalidOp
-                        $"{operation}: the value ({describe y}) does not depend on {describe x}, or only through operations without a derivative; differentiate with respect to something it uses, or ask for zeros"
+                        $"{operation}: {disconnection y x}; differentiate with respect to something it uses, or ask for zeros"
                 | null -> Expr.ZerosLike x
                 | g -> g)
             xs

@@ -234,11 +234,36 @@ type TrainingPlan
                 let struct (y, updates) = trace inputs in UpdatePlan(options, inputs, [| y |], updates)
         )
 
+    let variables =
+        lazy (Array.append parameters state.State |> Array.map (Values.variableIn "training"))
+
+    let run (batch: NDArray[]) : float =
+        (cache.Get batch).Run(batch, (fun results -> results[0].Float 0))
+
+    // One step that leaves parameters and state as they were if it would put NaN into them, and says where the NaN came from.
+    let watched (batch: NDArray[]) : float =
+        let before = variables.Value |> Array.map (fun v -> (Variable.valueOf v).Clone())
+        let loss = run batch
+        if
+            Double.IsNaN loss
+            || variables.Value |> Array.exists (Variable.valueOf >> Anomalies.hasNaN)
+        then
+            Array.iter2 (fun v (old: NDArray) -> old.CopyTo(Variable.valueOf v)) variables.Value before
+            Anomalies.fail (fun () ->
+                let struct (y, updates) =
+                    batch |> Array.mapi (fun i a -> Leaf.make $"arg{i}" a) |> trace
+                Array.append [| y |] (Array.map snd updates))
+        else
+            loss
+
     new(parameters, loss, optimizer) = TrainingPlan(parameters, loss, optimizer, EngineOptions.Default)
 
     /// Runs one step on a batch and gives the loss before the update.
     member _.Run([<ParamArray>] batch: NDArray[]) : float =
-        (cache.Get batch).Run(batch, (fun results -> results[0].Float 0))
+        if options.DetectsAnomalies then
+            watched batch
+        else
+            run batch
 
     /// The leaves that hold the optimiser's state, to save and restore.
     member _.State: Expr[] = Array.copy state.State

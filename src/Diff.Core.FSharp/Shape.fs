@@ -5,6 +5,8 @@ open System
 /// Raised when the shapes of operands do not fit an operation.
 type ShapeException(message: string) =
     inherit ArgumentException(message)
+    /// What does not fit, and the line of the caller's code.
+    override e.Message = SourceLine.append e base.Message
 
 /// The extents of an array along its axes, outermost first. A scalar has none.
 [<Sealed>]

@@ -94,7 +94,7 @@ public class ArrayTests
         Assert.Equal(DType.Int64, (Variable(new long[] { 1 }) + 1).DType);
         Assert.Equal(
             "NDArray: its elements are float64, asked for float32",
-            Assert.Throws<DTypeException>(() => Variable(3.0).Eval<float>()).Message);
+            Assert.Throws<DTypeException>(() => Variable(3.0).Eval<float>()).WithoutLine());
     }
 
     [Fact]

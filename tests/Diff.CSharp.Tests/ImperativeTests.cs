@@ -53,7 +53,7 @@ public sealed class ImperativeTests
     public void Backward_of_an_array_needs_a_cotangent() =>
         Assert.Equal(
             "Backward: expected a scalar, but the value to differentiate has shape (2); sum it, or give a cotangent",
-            Assert.Throws<ShapeException>(() => (2 * Variable(new double[] { 1, 2 })).Backward()).Message);
+            Assert.Throws<ShapeException>(() => (2 * Variable(new double[] { 1, 2 })).Backward()).WithoutLine());
 
     [Fact]
     public void Only_variables_have_values_to_assign() =>

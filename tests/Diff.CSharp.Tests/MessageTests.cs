@@ -12,7 +12,7 @@ public sealed class MessageTests : IDisposable
 
     private string At(string name) => Path.Combine(_folder, name);
 
-    private static void Says<T>(string message, Action action) where T : Exception => Assert.Equal(message, Assert.Throws<T>(action).Message);
+    private static void Says<T>(string message, Action action) where T : Exception => Assert.Equal(message, Assert.Throws<T>(action).WithoutLine());
 
     /// <summary>For messages of the core, which has its own tests: what a user of the facade must find in them.</summary>
     private static void Tells<T>(Action action, params string[] parts) where T : Exception

@@ -182,5 +182,5 @@ public sealed class ModuleTests : IDisposable
     public void A_wrong_argument_is_named() =>
         Assert.Equal(
             "Linear: expected an argument of shape [..., 3], got (2, 4)",
-            Assert.Throws<ShapeException>(() => new Linear(3, 1).Call(Zeros(new Shape([2, 4]), DType.Float32))).Message);
+            Assert.Throws<ShapeException>(() => new Linear(3, 1).Call(Zeros(new Shape([2, 4]), DType.Float32))).WithoutLine());
 }

@@ -90,6 +90,24 @@ public sealed class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void Numbers_that_go_wrong()
+    {
+        // README 5
+        var v = Variable(new double[] { 1, 800 }, "v");
+        Console.WriteLine(Sum(Exp(v) / Sum(Exp(v))).FindAnomaly());
+        // div gave NaN in the forward pass; first at index (1) of shape (2), 1 of 2
+        //    of exp (2): 2.71828 to 2.71828, 1 infinite
+        //    of broadcast (2): nothing finite, 2 infinite
+        //    after exp gave Infinity in the forward pass; first at index (1) of shape (2), 1 of 2
+        //    of "v" (2): 1 to 800
+        var watched = Compile((Expr a) => Log(a) * 2, EngineOptions.Default.WithAnomalyDetection());
+        // README end
+        var source = File.ReadAllLines(Repository.File("tests/Diff.CSharp.Tests/ReadmeTests.cs")).Select(l => l.Trim());
+        Assert.All(Printed, line => Assert.Contains("// " + line, source));
+        Assert.Throws<AnomalyException>(() => watched.Invoke(-1.0));
+    }
+
+    [Fact]
     public void The_blocks_are_the_READMEs()
     {
         var readme = File.ReadAllText(Repository.File("README.md"));

@@ -7,6 +7,10 @@ open FsCheck
 open FsCheck.FSharp
 open Diff
 
+/// The message of an exception without the line of the caller's code, which would change with every edit of a test.
+let withoutLine (error: exn) =
+    error.Message.Split($"{Environment.NewLine}   at ")[0]
+
 /// The memory of an array, to compare bit by bit.
 let bytesOf (a: NDArray) : Span<byte> =
     match a.DType with

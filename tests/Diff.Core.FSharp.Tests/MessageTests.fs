@@ -4,9 +4,10 @@ module MessageTests
 open System
 open Xunit
 open Diff
+open Diff.Testing.Generators
 
 let private says<'E, 'T when 'E :> exn> (message: string) (mistake: unit -> 'T) =
-    Assert.Equal(message, Assert.Throws<'E>(fun () -> mistake () |> ignore).Message)
+    Assert.Equal(message, withoutLine (Assert.Throws<'E>(fun () -> mistake () |> ignore)))
 
 let private refusesShape message (mistake: unit -> Expr) = says<ShapeException, _> message mistake
 let private refusesType message (mistake: unit -> Expr) = says<DTypeException, _> message mistake
@@ -284,7 +285,7 @@ let ``cotangents, tangents and orders`` () =
 [<Fact>]
 let ``a value that does not depend on what it is differentiated with respect to`` () =
     says<InvalidOperationException, _>
-        "grad: the value (einsum a-> of shape ()) does not depend on \"v\", or only through operations without a derivative; differentiate with respect to something it uses, or ask for zeros"
+        "grad: the value (sum of shape ()) does not depend on \"v\"; differentiate with respect to something it uses, or ask for zeros"
         (fun () -> Gradient.grad Unconnected.Error (sum b) [| v |])
 
 // ---- Values -------------------------------------------------------------------------------------------------------------------
