@@ -43,10 +43,11 @@ public static partial class Ops
     /// <exception cref="ShapeException">y is not a scalar.</exception>
     public static Expr[] Hvp(Expr y, Expr[] xs, Expr[] directions) => Simplified(() => Gradient.hvp(y, xs, directions));
 
-    /// <summary>∂y/∂x with the axes of y before those of x.</summary>
+    /// <summary>∂y/∂x with the axes of y before those of x; all rows (or columns) are computed at once.</summary>
     /// <param name="y">The value.</param>
     /// <param name="x">Any node.</param>
-    public static Expr Jacobian(Expr y, Expr x) => Simplified(() => [Gradient.jacobian(y, x)])[0];
+    /// <param name="mode">By rows (reverse mode), by columns (forward mode), or whichever are fewer.</param>
+    public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Gradient.jacobian(mode, y, x)])[0];
 
     /// <summary>The second derivatives of a scalar, with the axes of x twice.</summary>
     /// <param name="y">A scalar.</param>

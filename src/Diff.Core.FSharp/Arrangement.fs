@@ -18,14 +18,7 @@ module Arrangement =
                 ShapeException
                     $"transpose: expected every axis of shape {x.Shape} once, got {Shape.Text order}"
             )
-        let labels = EinsumSpec.labels x.Rank
-        if order' = Array.init x.Rank id then
-            x
-        else
-            let spec =
-                { Inputs = [| String labels |]
-                  Output = String(order' |> Array.map (fun i -> labels[i])) }
-            Expr.Contract(spec, [| x |], Shape(order' |> Array.map (fun i -> x.Shape[i])))
+        Einsum.permute order' x
 
     /// The axes in another order.
     let permute (order: int list) (x: Expr) : Expr = permuted (Array.ofList order) x

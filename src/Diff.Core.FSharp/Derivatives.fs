@@ -37,9 +37,14 @@ module Derivatives =
         simplified (fun () -> Gradient.hvp y (Array.ofList xs) (Array.ofList directions))
         |> List.ofArray
 
-    /// ∂y/∂x with the axes of y before those of x, as a graph.
+    /// ∂y/∂x with the axes of y before those of x, as a graph. All rows (or columns, if these are fewer) are computed at once.
     let jacobian (y: Expr) (x: Expr) : Expr =
-        simplified (fun () -> [| Gradient.jacobian y x |]) |> Array.head
+        simplified (fun () -> [| Gradient.jacobian JacobianMode.Auto y x |])
+        |> Array.head
+
+    /// The same by rows (reverse mode) or by columns (forward mode), as asked.
+    let jacobianBy (mode: JacobianMode) (y: Expr) (x: Expr) : Expr =
+        simplified (fun () -> [| Gradient.jacobian mode y x |]) |> Array.head
 
     /// The second derivatives of a scalar y with the axes of x twice, as a graph.
     let hessian (y: Expr) (x: Expr) : Expr =

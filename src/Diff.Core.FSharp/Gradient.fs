@@ -10,6 +10,15 @@ type Unconnected =
     /// An error that names it.
     | Error = 1
 
+/// How a Jacobian is computed.
+type JacobianMode =
+    /// By rows or by columns, whichever are fewer.
+    | Auto = 0
+    /// One reverse pass for all elements of the value.
+    | Rows = 1
+    /// One forward pass for all elements of the argument.
+    | Columns = 2
+
 /// Derivatives as graphs: every function here maps graphs to graphs and looks at nothing but the graph.
 [<RequireQualifiedAccess>]
 module internal Gradient =
@@ -268,31 +277,57 @@ module internal Gradient =
         scalarValue "hvp" y
         grad Unconnected.Zeros y xs |> Array.map (fun g -> jvp g xs vs)
 
-    /// ∂yᵢ/∂xⱼ with the axes of y before those of x: one cotangent a row, stacked.
-    let jacobian (y: Expr) (x: Expr) : Expr =
+    /// The unit arrays of a shape, stacked: ones on the diagonal of a matrix of zeros, whose rows have that shape.
+    let private units (shape: Shape) (dtype: DType) : Expr =
+        let n = shape.Length
+        let stacked = Stack.shape n shape
+        let ones = Expr.Full(1.0, Shape [| n |], dtype)
+        let diagonal =
+            Window.embed [| 0 |] [| n + 1 |] (Shape [| n * n |]) ones
+            |> Reshape.make stacked
+        // Small ones are there before anything runs.
+        if stacked.Length <= 65536 then
+            Leaf.literal (Reference.evaluate [| diagonal |] |> Array.head)
+        else
+            diagonal
+
+    /// The cotangents of x for all unit cotangents of y at once: a row for each element of y.
+    let private rows (y: Expr) (x: Expr) : Expr | null =
+        let g = Leaf.input "row" y.Shape y.DType
+        match (accumulate y g [| x |])[0] with
+        | null -> null
+        | row -> (Batch.run y.Shape.Length [| g, units y.Shape y.DType |] [| row |])[0]
+
+    /// The tangents of y for all unit tangents of x at once: a column for each element of x.
+    let private columns (y: Expr) (x: Expr) : Expr | null =
+        let v = Leaf.input "column" x.Shape x.DType
+        match push y [| x |] [| v |] with
+        | null -> null
+        | column ->
+            let m = x.Shape.Length
+            let all = (Batch.run m [| v, units x.Shape x.DType |] [| column |])[0]
+            Einsum.permute (Array.append [| 1 .. y.Rank |] [| 0 |]) all
+
+    /// ∂yᵢ/∂xⱼ with the axes of y before those of x, by rows or by columns, whichever are fewer; all of them at once.
+    let jacobian (mode: JacobianMode) (y: Expr) (x: Expr) : Expr =
         differentiable "jacobian" y
         target "jacobian" x
-        let n = y.Shape.Length
         let shape = Shape(Array.append y.Shape.Dims x.Shape.Dims)
-        if n = 0 || x.Shape.Length = 0 then
-            Expr.Full(0.0, shape, x.DType)
-        else
-            let g = Leaf.input "row" y.Shape y.DType
-            let row = (accumulate y g [| x |])[0]
-            match row with
-            | null -> Expr.Full(0.0, shape, x.DType)
-            | row ->
-                let unit i =
-                    let flat =
-                        Expr.Full(1.0, Shape [| 1 |], y.DType)
-                        |> Window.embed [| i |] [| 1 |] (Shape [| n |])
-                    let seed = Reshape.make y.Shape flat
-                    let value = Graph.substitute [ g, seed ] [| row |] |> Array.head
-                    Reshape.make (Shape(Array.append [| 1 |] x.Shape.Dims)) value
-                Window.concat 0 (Array.init n unit) |> Reshape.make shape
+        let byRows =
+            match mode with
+            | JacobianMode.Rows -> true
+            | JacobianMode.Columns -> false
+            | _ -> y.Shape.Length <= x.Shape.Length
+        let found =
+            if shape.Length = 0 then null
+            elif byRows then rows y x
+            else columns y x
+        match found with
+        | null -> Expr.Full(0.0, shape, y.DType)
+        | all -> Reshape.make shape all
 
     /// The matrix of second derivatives of a scalar, with the axes of x twice.
     let hessian (y: Expr) (x: Expr) : Expr =
         scalarValue "hessian" y
         let gradient = grad Unconnected.Zeros y [| x |]
-        jacobian gradient[0] x
+        jacobian JacobianMode.Rows gradient[0] x

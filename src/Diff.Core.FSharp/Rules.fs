@@ -17,7 +17,7 @@ module internal Rules =
         | Op.Reshape -> Reshape.rule
         | Op.Slice(starts, steps) -> Window.sliceRule starts steps
         | Op.Embed(starts, steps) -> Window.embedRule starts steps
-        | Op.Unfold(axis, _, step, dilation) -> Unfold.unfoldRule axis step dilation
+        | Op.Unfold(axis, size, step, dilation) -> Unfold.unfoldRule axis size step dilation
         | Op.Fold(axis, extent, step, dilation) -> Unfold.foldRule axis extent step dilation
         | Op.Concat axis -> Window.concatRule axis
         | Op.Gather axis -> Index.gatherRule axis

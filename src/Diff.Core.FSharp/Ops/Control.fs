@@ -72,7 +72,8 @@ module internal Control =
                             x)
                 fresh, inlined (body extension) fresh)
           Kernel =
-            fun _ -> invalidOp "checkpoint: a graph within the graph has no kernel; the plan inlines it" }
+            fun _ -> invalidOp "checkpoint: a graph within the graph has no kernel; the plan inlines it"
+          Batching = Within(body extension) }
 
     /// Every graph within the graph, opened: what simplification and evaluation work on.
     let rec inlineAll (roots: Expr[]) : Expr[] =

@@ -82,4 +82,20 @@ module internal Custom =
                             ShapeException
                                 $"{op.Name}: its forward gave a value of shape {value.Shape}, {DType.name value.DType}, but shape {node.Shape}, {DType.name node.DType}, was declared"
                         )
-                    value.CopyTo result) }
+                    value.CopyTo result)
+          // What the caller's code does is unknown, so it is called for each set.
+          Batching =
+            Mapped(fun n stacked args node ->
+                let set i (x: Expr) =
+                    let starts = Array.zeroCreate x.Rank
+                    starts[0] <- i
+                    Window.slice starts (Array.create x.Rank 1) (Shape(Array.updateAt 0 1 x.Shape.Dims)) x
+                    |> Reshape.make (Shape x.Shape.Dims[1..])
+                let result i =
+                    let own =
+                        Array.map2 (fun isStacked x -> if isStacked then set i x else x) stacked args
+                    Reshape.make (Stack.shape 1 node.Shape) (node.With own)
+                if n = 0 then
+                    Expr.Full(0.0, Stack.shape 0 node.Shape, node.DType)
+                else
+                    Window.concat 0 (Array.init n result)) }

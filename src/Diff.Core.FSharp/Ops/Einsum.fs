@@ -44,6 +44,17 @@ module internal Einsum =
                 )
         Expr.Contract(spec, args, Shape(spec.Output.ToCharArray() |> Array.map extent))
 
+    /// The axes in another order.
+    let permute (order: int[]) (x: Expr) : Expr =
+        if order = Array.init x.Rank id then
+            x
+        else
+            let labels = EinsumSpec.labels x.Rank
+            let spec =
+                { Inputs = [| String labels |]
+                  Output = String(order |> Array.map (fun i -> labels[i])) }
+            Expr.Contract(spec, [| x |], Shape(order |> Array.map (fun i -> x.Shape[i])))
+
     /// The extent of every label of a node.
     let sizes (spec: EinsumSpec) (node: Expr) : Dictionary<char, int> =
         let sizes = EinsumSpec.sizes "" spec.Inputs (node.Args |> Array.map _.Shape)
@@ -191,4 +202,20 @@ module internal Einsum =
         { Derivative =
             Multilinear(fun i xs g ->
                 Expr.Contract(EinsumSpec.swap i spec, Array.updateAt i g xs, xs[i].Shape))
-          Kernel = naiveKernel spec }
+          Kernel = naiveKernel spec
+          Batching =
+            // What is stacked has one label more, the same for all.
+            Mapped(fun n stacked args node ->
+                let used = HashSet<char>(Seq.append spec.Output (Seq.concat spec.Inputs))
+                let label = EinsumSpec.freshLabels used |> Seq.head |> string
+                let inputs =
+                    Array.map2
+                        (fun isStacked labels -> if isStacked then label + labels else labels)
+                        stacked
+                        spec.Inputs
+                Expr.Contract(
+                    { Inputs = inputs
+                      Output = label + spec.Output },
+                    args,
+                    Stack.shape n node.Shape
+                )) }

@@ -133,7 +133,8 @@ module internal Elementwise =
         for fn in Fn.all do
             table[fn] <-
                 { Derivative = (rule fn).Derivative
-                  Kernel = kernels fn }
+                  Kernel = kernels fn
+                  Batching = Stacked(Op.ofFn fn) }
         table
 
     /// The rule of an elementwise operation.
@@ -166,15 +167,21 @@ module internal Elementwise =
     /// Conversion between element types: floats to integers by cutting off, anything to bool as "is not 0".
     let castRule: Rule =
         { Derivative = Linear(fun _ xs g -> makeCast xs[0].DType g)
-          Kernel = fun node -> converted node.Args[0].DType node }
+          Kernel = fun node -> converted node.Args[0].DType node
+          Batching = Stacked Op.Cast }
 
     let private copy (args: NDArray[]) (result: NDArray) = args[0].CopyTo result
 
     let stopGradientRule: Rule =
         { Derivative = Zero
-          Kernel = fun _ -> Kernel copy }
+          Kernel = fun _ -> Kernel copy
+          Batching = Stacked Op.StopGradient }
 
     /// The identity in its first argument; the others only have to be there before.
     let barrierRule: Rule =
         { Derivative = Linear(fun i xs g -> if i = 0 then g else Expr.ZerosLike xs[i])
-          Kernel = fun _ -> Kernel copy }
+          Kernel = fun _ -> Kernel copy
+          Batching =
+            Mapped(fun n stacked args node ->
+                let first = if stacked[0] then args[0] else Stack.repeat n args[0]
+                Expr(Op.Barrier, Array.updateAt 0 first args, first.Shape, node.DType)) }

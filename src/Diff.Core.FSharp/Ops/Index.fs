@@ -90,13 +90,75 @@ module internal Index =
     let private widthOf (shape: Shape) axis =
         shape.Dims[axis + 1 ..] |> Array.fold (*) 1
 
+    /// Each set's indices as indices of all sets' slabs, one set after the other. An index out of range stays one: outside of all.
+    let private ofAll n extent (indices: Expr) : Expr =
+        let i = Elementwise.makeCast DType.Int64 indices
+        let constant (value: int) =
+            Expr.Const(Scalar.ofInt DType.Int64 (int64 value), Shape.Scalar)
+        let select condition a b =
+            Expr.Map(Fn.Where, [| condition; a; b |])
+        let counted =
+            select (Expr.Map(Fn.Less, [| i; constant 0 |])) (i + constant extent) i
+        let isInside =
+            Expr.Map(
+                Fn.And,
+                [| Expr.Map(Fn.GreaterEqual, [| counted; constant 0 |])
+                   Expr.Map(Fn.Less, [| counted; constant extent |]) |]
+            )
+        let first = Leaf.iota indices.Shape 0 DType.Int64 * constant extent
+        select isInside (counted + first) (constant (n * extent))
+
+    /// The axes with one of them moved to another place.
+    let private moveAxis from into (x: Expr) : Expr =
+        let others = [| 0 .. x.Rank - 1 |] |> Array.except [| from |]
+        Einsum.permute (Array.insertAt into from others) x
+
+    /// The two leading axes as one.
+    let private flatten (x: Expr) : Expr =
+        Reshape.make (Shape(Array.append [| x.Shape[0] * x.Shape[1] |] x.Shape.Dims[2..])) x
+
+    let private gatherStacked axis n (stacked: bool[]) (args: Expr[]) (node: Expr) : Expr =
+        let whole = node.Args[0].Shape
+        let count = node.Args[1].Rank
+        match stacked with
+        | [| true; false |] -> gather (axis + 1) args[0] args[1]
+        | [| false; true |] -> gather axis args[0] args[1] |> moveAxis axis 0
+        | _ ->
+            // n, indices, the axes before, the axes after.
+            let found =
+                gather 0 (args[0] |> moveAxis (axis + 1) 1 |> flatten) (ofAll n whole[axis] args[1])
+            let before = [| count + 1 .. count + axis |]
+            let after = [| count + axis + 1 .. found.Rank - 1 |]
+            Einsum.permute (Array.concat [ [| 0 |]; before; [| 1..count |]; after ]) found
+
+    let private scatterAddStacked axis n (stacked: bool[]) (args: Expr[]) (node: Expr) : Expr =
+        let whole = node.Shape
+        let count = node.Args[1].Rank
+        if not stacked[1] then
+            scatterAdd (axis + 1) (Stack.shape n whole) args[0] args[1]
+        else
+            let x = if stacked[0] then args[0] else Stack.repeat n args[0]
+            let after = [| axis + count + 1 .. x.Rank - 1 |]
+            let order =
+                Array.concat [ [| 0 |]; [| axis + 1 .. axis + count |]; [| 1..axis |]; after ]
+            let rest = Array.removeAt axis whole.Dims
+            let added =
+                scatterAdd
+                    0
+                    (Shape(Array.append [| n * whole[axis] |] rest))
+                    (Einsum.permute order x)
+                    (ofAll n whole[axis] args[1])
+            Reshape.make (Shape(Array.append [| n; whole[axis] |] rest)) added
+            |> moveAxis 1 (axis + 1)
+
     let gatherRule axis : Rule =
         { Derivative = Linear(fun _ xs g -> scatterAdd axis xs[0].Shape g xs[1])
           Kernel =
             fun node ->
                 let whole = node.Args[0].Shape
                 let action = copySlabs axis whole (widthOf whole axis)
-                Kernel(fun args result -> Loop.move node.DType action args result) }
+                Kernel(fun args result -> Loop.move node.DType action args result)
+          Batching = Mapped(gatherStacked axis) }
 
     let scatterAddRule axis : Rule =
         { Derivative = Linear(fun _ xs g -> gather axis g xs[1])
@@ -107,4 +169,5 @@ module internal Index =
                 | DType.Float32 -> addSlabs<float32> axis node.Shape width
                 | DType.Float64 -> addSlabs<float> axis node.Shape width
                 | DType.Int32 -> addSlabs<int> axis node.Shape width
-                | _ -> addSlabs<int64> axis node.Shape width }
+                | _ -> addSlabs<int64> axis node.Shape width
+          Batching = Mapped(scatterAddStacked axis) }

@@ -24,14 +24,16 @@ module internal Leaf =
 
     let private given: Rule =
         { Derivative = Zero
-          Kernel = fun node -> invalidOp $"{Formula.opText node.Op}: a leaf has no kernel; the plan loads it" }
+          Kernel = fun node -> invalidOp $"{Formula.opText node.Op}: a leaf has no kernel; the plan loads it"
+          Batching = Never }
 
     let variableRule = given
     let literalRule = given
 
     let constRule (value: Scalar) : Rule =
         { Derivative = Zero
-          Kernel = fun node -> Kernel(fun _ result -> NDArray.Full(value, node.Shape).CopyTo result) }
+          Kernel = fun node -> Kernel(fun _ result -> NDArray.Full(value, node.Shape).CopyTo result)
+          Batching = Never }
 
     let iotaRule axis : Rule =
         { Derivative = Zero
@@ -48,4 +50,5 @@ module internal Leaf =
                 | DType.Float32 -> fill float32
                 | DType.Float64 -> fill float
                 | DType.Int32 -> fill int
-                | _ -> fill int64 }
+                | _ -> fill int64
+          Batching = Never }

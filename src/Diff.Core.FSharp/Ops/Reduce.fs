@@ -161,7 +161,8 @@ module internal Reduce =
                 | DType.Float32 -> extremes<float32> extreme bases inner
                 | DType.Float64 -> extremes<float> extreme bases inner
                 | DType.Int32 -> extremes<int> extreme bases inner
-                | _ -> extremes<int64> extreme bases inner }
+                | _ -> extremes<int64> extreme bases inner
+          Batching = Stacked(Op.Reduce(extreme, axes |> Array.map ((+) 1))) }
 
     let argRule extreme axis : Rule =
         { Derivative = Zero
@@ -173,4 +174,5 @@ module internal Reduce =
                 | DType.Float32 -> positions<float32> extreme bases inner
                 | DType.Float64 -> positions<float> extreme bases inner
                 | DType.Int32 -> positions<int> extreme bases inner
-                | _ -> positions<int64> extreme bases inner }
+                | _ -> positions<int64> extreme bases inner
+          Batching = Stacked(Op.ArgReduce(extreme, axis + 1)) }

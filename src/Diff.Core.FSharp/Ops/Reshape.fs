@@ -33,4 +33,5 @@ module internal Reshape =
 
     let rule: Rule =
         { Derivative = Linear(fun _ xs g -> make xs[0].Shape g)
-          Kernel = fun _ -> Kernel(fun args result -> args[0].Reshape(result.Shape).CopyTo result) }
+          Kernel = fun _ -> Kernel(fun args result -> args[0].Reshape(result.Shape).CopyTo result)
+          Batching = Stacked Op.Reshape }

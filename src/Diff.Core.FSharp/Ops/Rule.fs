@@ -18,6 +18,17 @@ type internal Derivative =
     /// A graph to differentiate in the node's place, and its inputs, given the operands and g.
     | Recompute of expansion: (Expr[] -> Expr -> Expr[] * Expr)
 
+/// How an operation is done for n sets of operands at once, stacked along a new leading axis. Asked only where an operand is stacked.
+type internal Batching =
+    /// A leaf has no operands.
+    | Never
+    /// By this operation, on operands that are all stacked: those that are not are repeated.
+    | Stacked of Op
+    /// By a graph: from n, which operands are stacked, the operands, and the node for one set.
+    | Mapped of (int -> bool[] -> Expr[] -> Expr -> Expr)
+    /// By doing so with the graph within.
+    | Within of Subgraph
+
 /// Computes a node's value from its arguments' values, into an array of the node's shape and element type.
 /// The array's former contents mean nothing. Arguments are not to be changed.
 type internal Kernel = delegate of args: NDArray[] * result: NDArray -> unit
@@ -28,7 +39,20 @@ type internal Rule =
         Derivative: Derivative
         /// The reference evaluation: obvious loops. What depends on the node alone is worked out once, before the first call.
         Kernel: Expr -> Kernel
+        Batching: Batching
     }
+
+/// Arrays stacked along a new leading axis.
+[<RequireQualifiedAccess>]
+module internal Stack =
+    let shape (n: int) (x: Shape) = Shape(Array.append [| n |] x.Dims)
+
+    /// One array, n times.
+    let repeat n (x: Expr) : Expr = Expr.BroadcastTo(x, shape n x.Shape)
+
+    /// All operands stacked.
+    let all n (stacked: bool[]) (args: Expr[]) : Expr[] =
+        Array.map2 (fun isStacked x -> if isStacked then x else repeat n x) stacked args
 
 /// Something done to elements whatever their type.
 type internal IMove =

@@ -79,7 +79,7 @@ module internal Unfold =
         else
             Expr(Op.Fold(axis, extent, step, dilation), [| x |], Shape whole, x.DType)
 
-    let unfoldRule axis step dilation : Rule =
+    let unfoldRule axis size step dilation : Rule =
         { Derivative = Linear(fun _ xs g -> fold axis xs[0].Shape[axis] step dilation g)
           Kernel =
             fun node ->
@@ -87,7 +87,8 @@ module internal Unfold =
                 let window = [| strides[axis] * step; strides[axis] * dilation |]
                 let view = Array.concat [ strides[.. axis - 1]; window; strides[axis + 1 ..] ]
                 let action = Window.copyOut (Loop.offsets node.Shape.Dims view)
-                Kernel(fun args result -> Loop.move node.DType action args result) }
+                Kernel(fun args result -> Loop.move node.DType action args result)
+          Batching = Stacked(Op.Unfold(axis + 1, size, step, dilation)) }
 
     /// 'S is the type that terms are added in: float64 for float32. `terms` has, for each index of the axis, where its terms lie
     /// in the windows of one line; `lines` lines, each of `width` elements side by side.
@@ -130,4 +131,5 @@ module internal Unfold =
                 | DType.Float32 -> sums<float32, float> float float32 terms lines length width
                 | DType.Float64 -> sums<float, float> id id terms lines length width
                 | DType.Int32 -> sums<int, int> id id terms lines length width
-                | _ -> sums<int64, int64> id id terms lines length width }
+                | _ -> sums<int64, int64> id id terms lines length width
+          Batching = Stacked(Op.Fold(axis + 1, extent, step, dilation)) }

@@ -55,11 +55,13 @@ module internal Window =
 
     let sliceRule starts steps : Rule =
         { Derivative = Linear(fun _ xs g -> embed starts steps xs[0].Shape g)
-          Kernel = fun node -> kernel copyOut node.Shape node.Args[0].Shape starts steps node }
+          Kernel = fun node -> kernel copyOut node.Shape node.Args[0].Shape starts steps node
+          Batching = Stacked(Op.Slice(Array.append [| 0 |] starts, Array.append [| 1 |] steps)) }
 
     let embedRule starts steps : Rule =
         { Derivative = Linear(fun _ xs g -> slice starts steps xs[0].Shape g)
-          Kernel = fun node -> kernel copyIn node.Args[0].Shape node.Shape starts steps node }
+          Kernel = fun node -> kernel copyIn node.Args[0].Shape node.Shape starts steps node
+          Batching = Stacked(Op.Embed(Array.append [| 0 |] starts, Array.append [| 1 |] steps)) }
 
     let concat axis (xs: Expr[]) : Expr =
         if xs.Length = 0 then
@@ -109,4 +111,5 @@ module internal Window =
           Kernel =
             fun node ->
                 let action = joined axis (node.Args |> Array.map _.Shape)
-                Kernel(fun args result -> Loop.move node.DType action args result) }
+                Kernel(fun args result -> Loop.move node.DType action args result)
+          Batching = Stacked(Op.Concat(axis + 1)) }
