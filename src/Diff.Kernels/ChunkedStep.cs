@@ -16,7 +16,11 @@ internal abstract unsafe class ChunkedStep : MemoryStep
     {
         if (chunks <= 1 || threads == 1)
         {
-            for (int i = 0; i < chunks; i++) RunChunk(table, i, chunks);
+            for (int i = 0; i < chunks; i++)
+            {
+                Team.ThrowIfCancelled();
+                RunChunk(table, i, chunks);
+            }
             return;
         }
         Job mine = job ?? new Job();

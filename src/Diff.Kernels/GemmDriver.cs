@@ -306,6 +306,7 @@ internal static unsafe class GemmDriver<T, V, S> where T : unmanaged, INumber<T>
                 }
                 for (int i0 = 0; i0 < m; i0 += maxRows)
                 {
+                    Team.ThrowIfCancelled(); // a block of milliseconds
                     int rows = Math.Min(maxRows, m - i0), tiles = (int)((uint)(rows + MaxRows - 1) / (uint)MaxRows), least = tiles == 1 ? rows : rows / tiles;
                     int remainder = rows - tiles * least;
                     if (packA) PackTiles(args, x.A, x.ARow + i0, tiles, least, remainder, o + p.ADepth + k0, depth, aPack);

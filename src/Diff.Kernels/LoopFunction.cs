@@ -69,12 +69,28 @@ internal abstract unsafe class LoopFunction
         One<Sigmoid>("sigmoid", 24);
         One<Softplus>("softplus", 40);
         One<Relu>("relu", 2);
+        One<Floor>("floor", 1);
+        One<Ceil>("ceil", 3);
+        One<Round>("round", 5);
+        One<Trunc>("trunc", 3);
+        One<OneMinusSquare>("one_minus_square", 3);
+        One<Erf>("erf", 70);
+        One<Erfc>("erfc", 75);
+        One<Ndtr>("ndtr", 75);
+        One<Sinh>("sinh", 60);
+        One<Cosh>("cosh", 55);
+        One<Asinh>("asinh", 70);
+        One<Acosh>("acosh", 70);
+        One<Atanh>("atanh", 45);
         One<Not>("not", 1, Result.Mask);
         Two<Add>("add", 1);
         Two<Sub>("sub", 1);
         Two<Mul>("mul", 1);
         Two<Div>("div", 8);
         Two<Pow>("pow", 60);
+        Two<Gaussian>("gaussian", 24);
+        Two<Logaddexp>("logaddexp", 46);
+        Two<Hypot>("hypot", 24);
         Two<Max>("max", 4);
         Two<Min>("min", 4);
         Two<Equal>("equal", 1, Result.Mask);
@@ -226,6 +242,84 @@ internal abstract unsafe class LoopFunction
         public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Relu<T, V, S>(x);
     }
 
+    private struct Floor : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Floor<T, V, S>(x);
+    }
+
+    private struct Ceil : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Ceil<T, V, S>(x);
+    }
+
+    private struct Round : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Round<T, V, S>(x);
+    }
+
+    private struct Trunc : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Trunc<T, V, S>(x);
+    }
+
+    private struct OneMinusSquare : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.OneMinusSquare<T, V, S>(x);
+    }
+
+    private struct Erf : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Erf<T, V, S>(x);
+    }
+
+    private struct Erfc : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Erfc<T, V, S>(x);
+    }
+
+    private struct Ndtr : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Ndtr<T, V, S>(x);
+    }
+
+    private struct Sinh : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Sinh<T, V, S>(x);
+    }
+
+    private struct Cosh : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Cosh<T, V, S>(x);
+    }
+
+    private struct Asinh : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Asinh<T, V, S>(x);
+    }
+
+    private struct Acosh : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Acosh<T, V, S>(x);
+    }
+
+    private struct Atanh : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Atanh<T, V, S>(x);
+    }
+
     private struct Not : IOne
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -260,6 +354,24 @@ internal abstract unsafe class LoopFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static V Apply<T, V, S>(V x, V y) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Pow<T, V, S>(x, y);
+    }
+
+    private struct Gaussian : ITwo
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x, V y) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Gaussian<T, V, S>(x, y);
+    }
+
+    private struct Logaddexp : ITwo
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x, V y) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Logaddexp<T, V, S>(x, y);
+    }
+
+    private struct Hypot : ITwo
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x, V y) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.Hypot<T, V, S>(x, y);
     }
 
     private struct Max : ITwo

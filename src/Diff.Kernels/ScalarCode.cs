@@ -13,9 +13,16 @@ internal enum ScalarElement : byte { Float32, Float64, Int32, Int64, Bool }
 internal enum ScalarOp : byte
 {
     Const, Load, Convert,
-    Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tan, Tanh, Sigmoid, Softplus, Relu, Not,
+    Neg, Abs, Sign, Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tan, Tanh, Sigmoid, Softplus, Relu,
+    Cbrt, Log2, Log10, Exp2, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, OneMinusSquare, Sinc, Floor, Ceil,
+    Round, Trunc, Erf, Erfc, Erfcx, Erfinv, Ndtr, LogNdtr, Lgamma, Digamma,
+    Not,
     Add, Sub, Mul, Div, Pow, Max, Min, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or,
-    Larger, Smaller, Where
+    Larger, Smaller,
+    Atan2, Hypot, Direction, Logaddexp, SincDerivative, Fmod, ErfcxDerivative, Gaussian, Polygamma, GammaDensity,
+    Gammainc, Gammaincc, Lbeta,
+    Where,
+    GammaincDerivative, BetaDensity, Betainc
 }
 
 /// <summary>One instruction. A, B and C are the numbers of the operands; of a load, the input, the position in it and the element type.

@@ -289,8 +289,11 @@ internal sealed unsafe class ScalarEmitter
         ScalarOp.Exp or ScalarOp.Log or ScalarOp.Sin or ScalarOp.Cos or ScalarOp.Tan or ScalarOp.Tanh or ScalarOp.Pow => true,
         ScalarOp.Sign or ScalarOp.Log1p or ScalarOp.Expm1 or ScalarOp.Sigmoid or ScalarOp.Softplus or ScalarOp.Relu => true,
         ScalarOp.Larger or ScalarOp.Smaller => true,
-        _ => false
+        _ => IsSpecial(op)
     };
+
+    /// <summary>Whether the function is one of <see cref="SpecialMath"/> or of the platform without a form for float32 that is used.</summary>
+    private static bool IsSpecial(ScalarOp op) => op is (> ScalarOp.Relu and < ScalarOp.Not) or (> ScalarOp.Smaller and not ScalarOp.Where);
 
     /// <summary>The method of the platform, or of ours, that has the operation's name.</summary>
     private static MethodInfo Function(ScalarOp op, ScalarType type, bool widened)
@@ -299,6 +302,12 @@ internal sealed unsafe class ScalarEmitter
         if (op == ScalarOp.Where) return typeof(ScalarMath).GetMethod("Select", Static, [typeof(bool), number, number])!;
         Type[] signature = op is ScalarOp.Pow or ScalarOp.Max or ScalarOp.Min or ScalarOp.Larger or ScalarOp.Smaller ? [number, number] : [number];
         string name = op.ToString();
+        if (IsSpecial(op))
+        {
+            signature = new Type[new ScalarInstruction(op, type).Operands];
+            Array.Fill(signature, typeof(double));
+            return typeof(SpecialMath).GetMethod(name, Static, signature) ?? typeof(Math).GetMethod(name, Static, signature)!;
+        }
         return typeof(ScalarMath).GetMethod(name, Static, signature)
             ?? (number == typeof(float) && op == ScalarOp.Sqrt ? typeof(MathF) : typeof(Math)).GetMethod(name, Static, signature)!;
     }

@@ -49,7 +49,7 @@ internal static unsafe class ScalarInterpreter
             case ScalarOp.Larger: y = ScalarMath.Larger(a, b); break;
             case ScalarOp.Smaller: y = ScalarMath.Smaller(a, b); break;
             case ScalarOp.Where: y = a != 0.0 ? b : c; break;
-            default: throw new InvalidOperationException($"scalar code: {op} computes nothing");
+            default: y = SpecialMath.Apply(op, a, b, c); break;
         }
         return type == ScalarType.Float32 ? (float)y : y;
     }

@@ -11,7 +11,7 @@ internal static class ScalarMath
     {
         double u = 1.0 + x;
         if (u == 1.0) return x;
-        return double.IsInfinity(u) ? u : Math.Log(u) * (x / (u - 1.0));
+        return double.IsPositiveInfinity(u) ? u : Math.Log(u) * (x / (u - 1.0));
     }
 
     /// <summary>eˣ − 1, accurate near 0 (Kahan: the rounding error of eˣ cancels in the quotient).</summary>

@@ -84,6 +84,7 @@ internal sealed unsafe class GatherStep(Slabs slabs, int size, Place x, Place in
         byte* target = (byte*)(table[to.Entry] + to.Bytes);
         if (size == 4) Move<int>(source, names, target, first, end);
         else if (size == 8) Move<long>(source, names, target, first, end);
+        else if (size == 2) Move<short>(source, names, target, first, end);
         else Move<byte>(source, names, target, first, end);
     }
 

@@ -91,6 +91,7 @@ internal sealed unsafe class StridedCopy
     {
         if (size == 4) RunUnits((int*)from, (int*)to, first, count);
         else if (size == 8) RunUnits((long*)from, (long*)to, first, count);
+        else if (size == 2) RunUnits((short*)from, (short*)to, first, count);
         else RunUnits<byte>(from, to, first, count);
     }
 

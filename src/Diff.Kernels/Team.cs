@@ -38,6 +38,19 @@ internal static class Team
     [ThreadStatic]
     private static bool inside;
 
+    [ThreadStatic]
+    private static CancellationToken cancellation;
+
+    /// <summary>What stops the work of this thread, and of those that help it. Long loops within a chunk look at it by themselves.</summary>
+    public static CancellationToken Cancellation
+    {
+        get => cancellation;
+        set => cancellation = value;
+    }
+
+    /// <summary>Ends the work if its token says so.</summary>
+    public static void ThrowIfCancelled() => cancellation.ThrowIfCancellationRequested();
+
     /// <summary>Runs the chunks 0 … chunks − 1, each once, on this thread and up to `threads` − 1 others. If chunks throw, no new ones begin and the first
     /// exception is thrown here after the last has ended. From inside a chunk all runs on the one thread.</summary>
     public static void Run(TeamJob job, int chunks, int threads)
@@ -45,12 +58,16 @@ internal static class Team
         Call? call = threads > 1 && chunks > 1 && !inside ? Acquire() : null;
         if (call == null)
         {
-            for (int i = 0; i < chunks; i++) job.Run(i);
+            for (int i = 0; i < chunks; i++)
+            {
+                ThrowIfCancelled();
+                job.Run(i);
+            }
             return;
         }
         int wanted = Math.Min(Math.Min(threads, chunks) - 1, MaxHelpers);
         if (Volatile.Read(ref helpers) < wanted) Start(wanted);
-        call.Open(job, chunks, wanted);
+        call.Open(job, chunks, wanted, cancellation);
         inside = true;
         call.Work(fromLast: false);
         inside = false;
@@ -107,6 +124,7 @@ internal static class Team
             Call call = calls[(index + i) % used];
             if (!call.TryJoin()) continue;
             call.Work(fromLast: true);
+            cancellation = default;
             call.Leave();
             return true;
         }
@@ -154,6 +172,7 @@ internal static class Team
         private const int Free = -1, Acquired = -2, Seat = 1 << 16, Inside = Seat - 1, Closed = 1 << 30, Waits = 1 << 29;
 
         private TeamJob? job;
+        private CancellationToken token;
         private Exception? error;
         private Shared shared = new() { Gate = Free };
 
@@ -177,9 +196,9 @@ internal static class Team
 
         public bool TryAcquire() => Volatile.Read(ref shared.Gate) == Free && Interlocked.CompareExchange(ref shared.Gate, Acquired, Free) == Free;
 
-        public void Open(TeamJob work, int chunks, int seats)
+        public void Open(TeamJob work, int chunks, int seats, CancellationToken cancellation)
         {
-            (job, shared.Range) = (work, (long)chunks << 32);
+            (job, token, shared.Range) = (work, cancellation, (long)chunks << 32);
             Interlocked.Exchange(ref shared.Gate, seats * Seat);
         }
 
@@ -199,11 +218,13 @@ internal static class Team
         public void Work(bool fromLast)
         {
             TeamJob work = job!;
+            cancellation = token;
             try
             {
                 long start = !fromLast && Volatile.Read(ref asleep) > 0 ? Stopwatch.GetTimestamp() : 0;
                 for (int chunk = Take(fromLast); chunk >= 0; chunk = Take(fromLast))
                 {
+                    ThrowIfCancelled();
                     work.Run(chunk);
                     if (start == 0) continue;
                     long now = Stopwatch.GetTimestamp();
@@ -242,7 +263,7 @@ internal static class Team
                 if ((Volatile.Read(ref shared.Gate) & Inside) > 0 && (Interlocked.Or(ref shared.Gate, Waits) & Inside) > 0) left.WaitOne();
             }
             Exception? result = error;
-            (job, error) = (null, null);
+            (job, token, error) = (null, default, null);
             Volatile.Write(ref shared.Gate, Free);
             return result;
         }
