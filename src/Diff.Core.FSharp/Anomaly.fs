@@ -136,7 +136,7 @@ module internal Anomalies =
 
     /// Whether there is one, without looking at the rest.
     let private has (test: float -> bool) (value: NDArray) =
-        DType.isFloat value.DType
+        DType.isReal value.DType
         && (let mutable i = 0
             while i < value.Length && not (test (value.Float i)) do
                 i <- i + 1

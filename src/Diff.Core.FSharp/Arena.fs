@@ -7,11 +7,23 @@ open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 open FSharp.NativeInterop
 
+/// What memory is taken in, so that a block may have more bytes than an array has elements.
+[<Struct; StructLayout(LayoutKind.Sequential, Size = 64)>]
+type internal CacheLine = struct end
+
 /// One block of memory that does not move, from an address that is a multiple of 64: a cache line, and the widest vector.
 [<Sealed>]
 type internal Block(bytes: int64) =
     let memory =
-        GC.AllocateUninitializedArray<byte>(Checked.int (bytes + 64L), pinned = true)
+        try
+            GC.AllocateUninitializedArray<CacheLine>(Checked.int ((bytes + 127L) / 64L), pinned = true)
+        with :? OutOfMemoryException as e ->
+            raise (
+                InsufficientMemoryException(
+                    $"run: the machine does not give the memory for intermediate values, {bytes} bytes; evaluate in parts, or use checkpoints",
+                    e
+                )
+            )
     let offset =
         let first = &MemoryMarshal.GetArrayDataReference memory
         let address = NativePtr.toNativeInt (&&first)
@@ -49,7 +61,10 @@ module internal Block =
         | DType.Float64 -> over 0.0
         | DType.Int32 -> over 0
         | DType.Int64 -> over 0L
-        | _ -> over false
+        | DType.Bool -> over false
+        | DType.Float16 -> over Half.Zero
+        | DType.BFloat16 -> over (BFloat16())
+        | other -> DType.unknown other
 
 /// Where in one block values of known size and lifetime lie: first fit, neighbours that become free are one again.
 [<Sealed>]

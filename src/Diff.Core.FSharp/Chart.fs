@@ -54,6 +54,9 @@ module internal ChartAxis =
 /// ±1e280 (on a log axis, below 1e-280) has no place in it and interrupts a line or band.
 [<Sealed>]
 type Chart(title: string) =
+    do ArgumentNullException.ThrowIfNull(title, nameof title)
+
+    let mutable xLabel, yLabel = "", ""
     let series = List<string * string * (float * float * float)[]>() // mark, name, (x, low, high)
     // Okabe and Ito, "Color Universal Design" (2008), but for its yellow, which is hard to see on white.
     let colours = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #444444".Split ' '
@@ -84,9 +87,17 @@ type Chart(title: string) =
         | _ -> $"fill='{colour}' fill-opacity='.2' stroke='{colour}' stroke-opacity='.3'", "m0-6h22v12h-22z"
 
     /// The label below the x axis.
-    member val XLabel = "" with get, set
+    member _.XLabel
+        with get () = xLabel
+        and set (value: string) =
+            ArgumentNullException.ThrowIfNull(value, nameof value)
+            xLabel <- value
     /// The label beside the y axis.
-    member val YLabel = "" with get, set
+    member _.YLabel
+        with get () = yLabel
+        and set (value: string) =
+            ArgumentNullException.ThrowIfNull(value, nameof value)
+            yLabel <- value
     /// Whether the x axis is logarithmic.
     member val LogX = false with get, set
     /// Whether the y axis is logarithmic.
@@ -105,15 +116,27 @@ type Chart(title: string) =
         series.Add((mark, name, Array.zip3 x low high))
         this
 
+    static member private Check(name: string, x: float seq) : unit =
+        ArgumentNullException.ThrowIfNull(name, nameof name)
+        ArgumentNullException.ThrowIfNull(x, nameof x)
+
     /// Adds a line through the points (x, y), in their order.
-    member this.Line(name: string, x: float seq, y: float seq) : Chart = this.Add("Line", name, x, y, y, "y")
+    member this.Line(name: string, x: float seq, y: float seq) : Chart =
+        Chart.Check(name, x)
+        ArgumentNullException.ThrowIfNull(y, nameof y)
+        this.Add("Line", name, x, y, y, "y")
 
     /// Adds the points (x, y).
     member this.Points(name: string, x: float seq, y: float seq) : Chart =
+        Chart.Check(name, x)
+        ArgumentNullException.ThrowIfNull(y, nameof y)
         this.Add("Points", name, x, y, y, "y")
 
     /// Adds the area between low and high.
     member this.Band(name: string, x: float seq, low: float seq, high: float seq) : Chart =
+        Chart.Check(name, x)
+        ArgumentNullException.ThrowIfNull(low, nameof low)
+        ArgumentNullException.ThrowIfNull(high, nameof high)
         this.Add("Band", name, x, low, high, "low")
 
     /// The chart as an SVG document.

@@ -13,8 +13,8 @@ type Check =
     static member Gradients
         (f: Func<Expr[], Expr>, points: NDArray[], [<Optional; DefaultParameterValue(2)>] order: int)
         : CheckReport =
-        ArgumentNullException.ThrowIfNull f
-        ArgumentNullException.ThrowIfNull points
+        ArgumentNullException.ThrowIfNull(f, nameof f)
+        Argument.noneIsNull (nameof points) points
         if order < 1 || order > 2 then
             raise (ArgumentOutOfRangeException("order", $"check: expected order 1 or 2, got {order}"))
         Compare.run f.Invoke points order
@@ -23,6 +23,8 @@ type Check =
     static member Gradients
         (f: Func<Expr, Expr>, point: NDArray, [<Optional; DefaultParameterValue(2)>] order: int)
         : CheckReport =
+        ArgumentNullException.ThrowIfNull(f, nameof f)
+        ArgumentNullException.ThrowIfNull(box point, nameof point)
         Check.Gradients(Func<Expr[], Expr>(fun xs -> f.Invoke xs[0]), [| point |], order)
 
     /// The same for a function of two arguments.
@@ -33,6 +35,9 @@ type Check =
             second: NDArray,
             [<Optional; DefaultParameterValue(2)>] order: int
         ) : CheckReport =
+        ArgumentNullException.ThrowIfNull(f, nameof f)
+        ArgumentNullException.ThrowIfNull(box first, nameof first)
+        ArgumentNullException.ThrowIfNull(box second, nameof second)
         Check.Gradients(Func<Expr[], Expr>(fun xs -> f.Invoke(xs[0], xs[1])), [| first; second |], order)
 
 /// The same from F#.

@@ -47,14 +47,37 @@ module internal Signature =
             i <- i + 1
         same
 
-    let inputs (args: NDArray[]) =
-        args |> Array.mapi (fun i a -> Leaf.input $"arg{i}" a.Shape a.DType)
+    let inputs (names: string[] | null) (args: NDArray[]) =
+        args
+        |> Array.mapi (fun i a ->
+            let name =
+                match names with
+                | null -> $"arg{i}"
+                | names -> names[i]
+            Leaf.input name a.Shape a.DType)
+
+    let checkCount (names: string[]) count =
+        let plural = if names.Length = 1 then "" else "s"
+        let expected = String.Join(", ", names)
+        if count <> names.Length then
+            let what =
+                if count < names.Length then
+                    let rest = String.Join(", ", names[count..])
+                    $"; missing: {rest}"
+                else
+                    ""
+            invalidArg
+                "args"
+                $"call: the function takes {names.Length} argument{plural} ({expected}), got {count}{what}"
 
 /// A cache of what was made for each signature met; the number of signatures is bounded by `capacity`, the oldest leave first.
 [<Sealed>]
-type internal SignatureCache<'T>(capacity: int, make: Expr[] -> 'T) =
+type internal SignatureCache<'T>(capacity: int, names: string[] | null, make: Expr[] -> 'T) =
     let gate = Lock()
     let mutable entries: (struct (Expr[] * 'T))[] = [||]
+
+    /// Lets go of all that was made.
+    member _.Clear() : unit = Volatile.Write(&entries, [||])
 
     member _.Get(args: NDArray[]) : 'T =
         let rec find (entries: (struct (Expr[] * 'T))[]) i =
@@ -74,7 +97,7 @@ type internal SignatureCache<'T>(capacity: int, make: Expr[] -> 'T) =
                 match find entries 0 with
                 | ValueSome made -> made
                 | ValueNone ->
-                    let inputs = Signature.inputs args
+                    let inputs = Signature.inputs names args
                     let made = make inputs
                     let kept = if entries.Length < capacity then entries else entries[1..]
                     Volatile.Write(&entries, Array.append kept [| struct (inputs, made) |])
@@ -102,7 +125,7 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
                 ShapeException
                     $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
             )
-        let floats = inputs |> Array.filter (fun x -> DType.isFloat x.DType)
+        let floats = inputs |> Array.filter (fun x -> DType.isReal x.DType)
         Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)
 
     member _.Inputs = inputs
@@ -116,7 +139,7 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
             outputs.Length = 1
             && outputs[0].Shape.Length = 1
             && DType.isFloat outputs[0].DType
-            && inputs |> Array.exists (fun x -> DType.isFloat x.DType)
+            && inputs |> Array.exists (fun x -> DType.isReal x.DType)
         let value = Explain.plan "value" options this.Value args timed
         if isDifferentiable then
             value
@@ -126,11 +149,32 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
             value
 
 /// A function of arrays, traced, differentiated and planned once for each combination of shapes and element types that
-/// it is called with. Calls may overlap in time.
+/// it is called with. Calls may overlap in time. Disposed of, it lets go of its plans and their memory at once; without that
+/// they go when the function does.
 [<Sealed>]
-type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
+type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null, options: EngineOptions) =
+    do
+        ArgumentNullException.ThrowIfNull(f, nameof f)
+        ArgumentNullException.ThrowIfNull(options, nameof options)
+
+    let mutable isDisposed = false
+
     let cache =
-        SignatureCache<Traced>(64, fun inputs -> Traced(options, inputs, f.Invoke inputs))
+        SignatureCache<Traced>(64, names, fun inputs -> Traced(options, inputs, f.Invoke inputs))
+
+    let traced (args: NDArray[]) : Traced =
+        Argument.noneIsNull (nameof args) args
+        if Volatile.Read &isDisposed then
+            raise (
+                ObjectDisposedException(
+                    "CompiledFunction",
+                    "call: the compiled function was disposed of; compile it again"
+                )
+            )
+        match names with
+        | null -> ()
+        | names -> Signature.checkCount names args.Length
+        cache.Get args
 
     // The scalar code for value and gradient of the latest function of scalars: nothing has to be looked up, nor made into arrays.
     let mutable flat: ScalarFunction | null = null
@@ -144,7 +188,7 @@ type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
         let arrays = Array.zeroCreate<NDArray> n
         for i in 0 .. n - 1 do
             arrays[i] <- NDArray.op_Implicit args[i]
-        let plan = (cache.Get arrays).Gradient
+        let plan = (traced arrays).Gradient
         let results =
             match plan.Flat with
             | null -> plan.Run arrays |> Array.map (fun value -> value.Float 0)
@@ -170,24 +214,32 @@ type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
         if options.DetectsAnomalies && Array.exists Anomalies.hasNaN results then
             fail isGradient args
 
-    new(f) = CompiledFunction(f, EngineOptions.Default)
+    /// A function of any number of arrays.
+    new(f, options) = new CompiledFunction(f, null, options)
+    new(f) = new CompiledFunction(f, EngineOptions.Default)
 
     /// The values of the function's results; new arrays.
-    member _.Call([<ParamArray>] args: NDArray[]) : NDArray[] =
-        let results = (cache.Get args).Value.Run args
+    member this.Call([<ParamArray>] args: NDArray[]) : NDArray[] = this.Call(args, CancellationToken.None)
+
+    /// The same, stopped within moments once the token says so.
+    /// <exception cref="T:System.OperationCanceledException">The token was cancelled.</exception>
+    member _.Call(args: NDArray[], cancellation: CancellationToken) : NDArray[] =
+        let results = (traced args).Value.Run(args, cancellation)
         check false args results
         results
 
     /// The values of the function's results, written to the given arrays, which must not share memory with the arguments.
     /// In the steady state nothing is allocated.
     member _.CallInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
-        (cache.Get args).Value.Run(args, results)
+        Argument.noneIsNull (nameof results) results
+        (traced args).Value.Run(args, results)
         check false args results
 
     /// The value of a scalar function and its gradient with respect to every argument of a float type, in this order, written to
     /// the given arrays, which must not share memory with the arguments. In the steady state nothing is allocated.
     member _.ValueAndGradientInto(results: NDArray[], [<ParamArray>] args: NDArray[]) : unit =
-        (cache.Get args).Gradient.Run(args, results)
+        Argument.noneIsNull (nameof results) results
+        (traced args).Gradient.Run(args, results)
         check true args results
 
     /// The value of a function of float64 scalars; its gradient is written to `gradient`. In the steady state nothing is allocated.
@@ -209,25 +261,41 @@ type CompiledFunction(f: Func<Expr[], Expr[]>, options: EngineOptions) =
         value
 
     /// The value of a scalar function and its gradient with respect to every argument of a float type; null for the others.
-    member _.ValueAndGradient([<ParamArray>] args: NDArray[]) : struct (NDArray * (NDArray | null)[]) =
-        let results = (cache.Get args).Gradient.Run args
+    member this.ValueAndGradient([<ParamArray>] args: NDArray[]) : struct (NDArray * (NDArray | null)[]) =
+        this.ValueAndGradient(args, CancellationToken.None)
+
+    /// The same, stopped within moments once the token says so.
+    /// <exception cref="T:System.OperationCanceledException">The token was cancelled.</exception>
+    member _.ValueAndGradient
+        (args: NDArray[], cancellation: CancellationToken)
+        : struct (NDArray * (NDArray | null)[]) =
+        let results = (traced args).Gradient.Run(args, cancellation)
         check true args results
         let gradients = Queue<NDArray>(Seq.skip 1 results)
         struct (results[0],
                 args
                 |> Array.map (fun a ->
-                    if DType.isFloat a.DType then
+                    if DType.isReal a.DType then
                         (gradients.Dequeue(): NDArray | null)
                     else
                         null))
 
     /// The graph that the arguments' shapes and element types give, to look at: its inputs and its results.
     member _.Trace([<ParamArray>] args: NDArray[]) : struct (Expr[] * Expr[]) =
-        let traced = cache.Get args
+        let traced = traced args
         struct (traced.Inputs, traced.Outputs)
 
     /// What a call with such arguments does: the steps of the plans for the value and, of a scalar function, for value and gradient.
-    member _.Explain([<ParamArray>] args: NDArray[]) : string = (cache.Get args).Explain(args, false)
+    member _.Explain([<ParamArray>] args: NDArray[]) : string = (traced args).Explain(args, false)
 
     /// The same with the time that each step takes: the median of some runs.
-    member _.Profile([<ParamArray>] args: NDArray[]) : string = (cache.Get args).Explain(args, true)
+    member _.Profile([<ParamArray>] args: NDArray[]) : string = (traced args).Explain(args, true)
+
+    /// Lets go of all plans; calls made after this fail.
+    member _.Dispose() : unit =
+        Volatile.Write(&isDisposed, true)
+        Volatile.Write(&flat, null)
+        cache.Clear()
+
+    interface IDisposable with
+        member this.Dispose() = this.Dispose()

@@ -16,9 +16,11 @@ type Padding private (isSame: bool, widths: struct (int * int)[]) =
     static member Same = same
     /// As much before as after: one number for all spatial axes, or one for each.
     static member Around([<ParamArray>] amounts: int[]) : Padding =
+        ArgumentNullException.ThrowIfNull(amounts, nameof amounts)
         Padding.Each(amounts |> Array.map (fun n -> struct (n, n)))
     /// How much before and after: one pair for all spatial axes, or one for each.
     static member Each([<ParamArray>] widths: struct (int * int)[]) : Padding =
+        ArgumentNullException.ThrowIfNull(widths, nameof widths)
         for struct (before, after) in widths do
             if before < 0 || after < 0 then
                 raise (

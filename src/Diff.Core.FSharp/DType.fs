@@ -9,6 +9,10 @@ type DType =
     | Int32 = 2
     | Int64 = 3
     | Bool = 4
+    /// IEEE binary16: stored, moved and cast, not computed with.
+    | Float16 = 5
+    /// The upper half of a float32: stored, moved and cast, not computed with.
+    | BFloat16 = 6
 
 /// Raised when the element types of operands do not fit an operation.
 type DTypeException(message: string) =
@@ -19,8 +23,16 @@ type DTypeException(message: string) =
 /// Questions about element types.
 [<RequireQualifiedAccess>]
 module internal DType =
+    /// What is computed with and differentiated.
     let isFloat (dtype: DType) =
         dtype = DType.Float32 || dtype = DType.Float64
+    /// What is only stored.
+    let isHalf (dtype: DType) =
+        dtype = DType.Float16 || dtype = DType.BFloat16
+    /// Whether numbers of the type have derivatives, and the type of these: of half precision, float32.
+    let isReal (dtype: DType) = isFloat dtype || isHalf dtype
+    let ofDerivative (dtype: DType) =
+        if isHalf dtype then DType.Float32 else dtype
     let isInteger (dtype: DType) =
         dtype = DType.Int32 || dtype = DType.Int64
 
@@ -31,6 +43,8 @@ module internal DType =
         | DType.Int32 -> "int32"
         | DType.Int64 -> "int64"
         | DType.Bool -> "bool"
+        | DType.Float16 -> "float16"
+        | DType.BFloat16 -> "bfloat16"
         | other -> raise (DTypeException $"dtype: there is no element type {int other}")
 
     /// Bytes of one element.
@@ -39,7 +53,13 @@ module internal DType =
         | DType.Float64
         | DType.Int64 -> 8
         | DType.Bool -> 1
+        | DType.Float16
+        | DType.BFloat16 -> 2
         | _ -> 4
+
+    /// For matches over all types: there is no other.
+    let unknown (dtype: DType) : 'T =
+        raise (DTypeException $"dtype: there is no element type {int dtype}")
 
     let ofType (t: Type) =
         if t = typeof<float32> then
@@ -52,8 +72,15 @@ module internal DType =
             DType.Int64
         elif t = typeof<bool> then
             DType.Bool
+        elif t = typeof<Half> then
+            DType.Float16
+        elif t = typeof<BFloat16> then
+            DType.BFloat16
         else
-            raise (DTypeException $"dtype: elements are float, double, int, long or bool, got {t.Name}")
+            raise (
+                DTypeException
+                    $"dtype: elements are float, double, int, long, bool, Half or BFloat16, got {t.Name}"
+            )
 
 /// One number of a given element type. Two are equal when their bits are, so that -0 differs from 0 and NaN equals NaN.
 [<Struct; CustomEquality; NoComparison>]
@@ -65,11 +92,11 @@ type Scalar =
     }
 
     member s.AsFloat =
-        if DType.isFloat s.DType then
+        if DType.isReal s.DType then
             BitConverter.Int64BitsToDouble s.Bits
         else
             float s.Bits
-    member s.AsInt = if DType.isFloat s.DType then int64 s.AsFloat else s.Bits
+    member s.AsInt = if DType.isReal s.DType then int64 s.AsFloat else s.Bits
     override s.GetHashCode() = HashCode.Combine(int s.DType, s.Bits)
     override s.Equals(other: obj) =
         match other with
@@ -89,6 +116,12 @@ module internal Scalar =
         | DType.Float32 ->
             { DType = dtype
               Bits = BitConverter.DoubleToInt64Bits(float (float32 value)) }
+        | DType.Float16 ->
+            { DType = dtype
+              Bits = BitConverter.DoubleToInt64Bits(float (Half.op_Explicit (value: float): Half)) }
+        | DType.BFloat16 ->
+            { DType = dtype
+              Bits = BitConverter.DoubleToInt64Bits((BFloat16.OfDouble value).ToDouble()) }
         | DType.Bool when value = 0.0 || value = 1.0 -> { DType = dtype; Bits = int64 value }
         | DType.Int32 when value = Math.Floor value && abs value <= 2147483648.0 && value < 2147483648.0 ->
             { DType = dtype; Bits = int64 value }
@@ -101,7 +134,7 @@ module internal Scalar =
             )
 
     let ofInt (dtype: DType) (value: int64) : Scalar =
-        if DType.isFloat dtype then
+        if DType.isReal dtype then
             ofFloat dtype (float value)
         elif dtype = DType.Int32 && int64 (int32 value) <> value then
             raise (DTypeException $"constant: {value} is not a value of int32; use int64")
@@ -117,12 +150,12 @@ module internal Scalar =
         elif dtype = DType.Bool then
             { DType = dtype
               Bits = (if s.AsFloat <> 0.0 then 1L else 0L) }
-        elif DType.isFloat dtype then
+        elif DType.isReal dtype then
             ofFloat dtype s.AsFloat
         elif dtype = DType.Int32 then
             { DType = dtype
               Bits =
-                if DType.isFloat s.DType then
+                if DType.isReal s.DType then
                     int64 (int32 s.AsFloat)
                 else
                     int64 (int32 s.Bits) }

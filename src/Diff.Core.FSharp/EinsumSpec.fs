@@ -36,6 +36,19 @@ module internal EinsumSpec =
     let freshLabels (used: HashSet<char>) =
         Seq.initInfinite label |> Seq.filter (fun c -> not (used.Contains c))
 
+    /// Fails when the output of a notation names an axis twice: within the library it means a diagonal, but more often it is a slip.
+    let checkOutput (notation: string) : unit =
+        match notation.IndexOf("->", StringComparison.Ordinal) with
+        | -1 -> ()
+        | at ->
+            let labels = notation.Substring(at + 2) |> Seq.filter Char.IsAsciiLetter
+            match labels |> Seq.countBy id |> Seq.tryFind (fun (_, n) -> n > 1) with
+            | Some(label, n) ->
+                fail
+                    notation
+                    $"the output names axis '{label}' {n} times; name it once; for a diagonal use diagonalEmbed"
+            | None -> ()
+
     /// The extent of each label; fails where two operands disagree. An extent 1 does not stretch: broadcasting is a label's absence.
     let sizes notation (inputs: string[]) (shapes: Shape[]) =
         let sizes = Dictionary<char, int>()

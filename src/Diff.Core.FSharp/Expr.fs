@@ -51,7 +51,7 @@ type Scope private (parent: Scope | null, name: string, line: string | null) =
             | s -> s
     /// Nodes made until the result is disposed belong to this scope, inside the present one.
     static member Enter(name: string) : IDisposable =
-        ArgumentException.ThrowIfNullOrEmpty name
+        ArgumentException.ThrowIfNullOrEmpty(name, nameof name)
         let outer = current.Value
         current.Value <- Scope(outer, name, null)
         { new IDisposable with
@@ -88,6 +88,10 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
     /// The same operation, made in the same scope, on other arguments of the same shapes.
     member internal _.With(args: Expr[]) = Expr(op, args, shape, dtype, scope)
 
+    /// The same, linear operation on tangents.
+    member internal _.OfTangents(args: Expr[]) =
+        Expr(op, args, shape, DType.ofDerivative dtype, scope)
+
     override this.ToString() =
         Formula.text
             { Id = fun (e: Expr) -> e.Id
@@ -102,9 +106,13 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
         Expr(Op.Const value, [||], shape, value.DType)
     /// One number at every index of a shape.
     static member Full(value: float, shape: Shape, dtype: DType) =
+        ArgumentNullException.ThrowIfNull(shape, nameof shape)
         Expr.Const(Scalar.ofFloat dtype value, shape)
     /// Zeros of the shape and element type of another expression.
     static member internal ZerosLike(x: Expr) = Expr.Full(0.0, x.Shape, x.DType)
+    /// A derivative that is 0: of the type that derivatives of the expression have.
+    static member internal NoDerivative(x: Expr) =
+        Expr.Full(0.0, x.Shape, DType.ofDerivative x.DType)
     static member internal OnesLike(x: Expr) = Expr.Full(1.0, x.Shape, x.DType)
     /// A scalar constant. Beside another operand it takes that operand's element type.
     static member op_Implicit(value: float) : Expr =
@@ -162,6 +170,7 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
     /// `x[0]`, `x[.., ^1]`, `x[Slice.Every(-1), 2..5]`.
     member x.Item
         with get ([<ParamArray>] slices: Slice[]): Expr =
+            ArgumentNullException.ThrowIfNull(slices, nameof slices)
             let struct (starts, steps, window, shape) = Slicing.resolve x.Shape slices
             let part =
                 if window.Equals x.Shape && Array.forall ((=) 1) steps then
@@ -182,7 +191,7 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
         | _ -> ""
 
     /// The one element type of operands: a scalar constant takes that of the others.
-    static member private Unify(fn: Fn, args: Expr[]) : Expr[] =
+    static member internal Unify(fn: Fn, args: Expr[]) : Expr[] =
         let mutable dtype = args[0].DType
         let mutable same = true
         for a in args do
@@ -205,7 +214,7 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                 |> Array.map (fun a ->
                     match a.Op with
                     | Op.Const v when a.DType <> one ->
-                        if DType.isFloat v.DType then
+                        if DType.isReal v.DType then
                             Expr.Full(v.AsFloat, a.Shape, one)
                         else
                             Expr.Const(Scalar.ofInt one v.AsInt, a.Shape)
@@ -216,8 +225,10 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
                     args
                     |> Array.map _.DType
                     |> Array.maxBy (function
-                        | DType.Float64 -> 4
-                        | DType.Float32 -> 3
+                        | DType.Float64 -> 5
+                        | DType.Float32 -> 4
+                        | DType.Float16
+                        | DType.BFloat16 -> 3
                         | DType.Int64 -> 2
                         | DType.Int32 -> 1
                         | _ -> 0)
@@ -235,6 +246,8 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
 
     /// A scalar function index by index; operands broadcast to one shape.
     static member internal Map(fn: Fn, operands: Expr[]) : Expr =
+        for i in 0 .. operands.Length - 1 do
+            ArgumentNullException.ThrowIfNull(box operands[i], (if i = 0 then "x" else "y"))
         let args =
             if fn = Fn.Where then
                 Array.append operands[..0] (Expr.Unify(fn, operands[1..]))
@@ -243,7 +256,8 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
         let dtype = args[args.Length - 1].DType
         match Fn.refuses fn dtype with
         | Some expected ->
-            raise (DTypeException $"{Fn.name fn}: expected {expected}, got {DType.name dtype}; cast it")
+            let into = if DType.isHalf dtype then " to float32" else ""
+            raise (DTypeException $"{Fn.name fn}: expected {expected}, got {DType.name dtype}; cast it{into}")
         | None -> ()
         if fn = Fn.Where && args[0].DType <> DType.Bool then
             raise (
@@ -274,25 +288,39 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
 
     static member private Map(fn, x: Expr, y: Expr) = Expr.Map(fn, [| x; y |])
     /// A number beside an operand: of that operand's element type.
-    static member private Beside(x: Expr, value: float) = Expr.Full(value, Shape.Scalar, x.DType)
+    static member private Beside(x: Expr, value: float, name: string) =
+        ArgumentNullException.ThrowIfNull(box x, name)
+        Expr.Full(value, Shape.Scalar, x.DType)
 
     static member (~-)(x: Expr) = Expr.Map(Fn.Neg, [| x |])
-    static member (~+)(x: Expr) = x
+    static member (~+)(x: Expr) =
+        ArgumentNullException.ThrowIfNull(box x, nameof x)
+        x
     static member (+)(x: Expr, y: Expr) = Expr.Map(Fn.Add, x, y)
-    static member (+)(x: Expr, y: float) = Expr.Map(Fn.Add, x, Expr.Beside(x, y))
-    static member (+)(x: float, y: Expr) = Expr.Map(Fn.Add, Expr.Beside(y, x), y)
+    static member (+)(x: Expr, y: float) =
+        Expr.Map(Fn.Add, x, Expr.Beside(x, y, "x"))
+    static member (+)(x: float, y: Expr) =
+        Expr.Map(Fn.Add, Expr.Beside(y, x, "y"), y)
     static member (-)(x: Expr, y: Expr) = Expr.Map(Fn.Sub, x, y)
-    static member (-)(x: Expr, y: float) = Expr.Map(Fn.Sub, x, Expr.Beside(x, y))
-    static member (-)(x: float, y: Expr) = Expr.Map(Fn.Sub, Expr.Beside(y, x), y)
+    static member (-)(x: Expr, y: float) =
+        Expr.Map(Fn.Sub, x, Expr.Beside(x, y, "x"))
+    static member (-)(x: float, y: Expr) =
+        Expr.Map(Fn.Sub, Expr.Beside(y, x, "y"), y)
     static member (*)(x: Expr, y: Expr) = Expr.Map(Fn.Mul, x, y)
-    static member (*)(x: Expr, y: float) = Expr.Map(Fn.Mul, x, Expr.Beside(x, y))
-    static member (*)(x: float, y: Expr) = Expr.Map(Fn.Mul, Expr.Beside(y, x), y)
+    static member (*)(x: Expr, y: float) =
+        Expr.Map(Fn.Mul, x, Expr.Beside(x, y, "x"))
+    static member (*)(x: float, y: Expr) =
+        Expr.Map(Fn.Mul, Expr.Beside(y, x, "y"), y)
     static member (/)(x: Expr, y: Expr) = Expr.Map(Fn.Div, x, y)
-    static member (/)(x: Expr, y: float) = Expr.Map(Fn.Div, x, Expr.Beside(x, y))
-    static member (/)(x: float, y: Expr) = Expr.Map(Fn.Div, Expr.Beside(y, x), y)
+    static member (/)(x: Expr, y: float) =
+        Expr.Map(Fn.Div, x, Expr.Beside(x, y, "x"))
+    static member (/)(x: float, y: Expr) =
+        Expr.Map(Fn.Div, Expr.Beside(y, x, "y"), y)
     static member Pow(x: Expr, y: Expr) = Expr.Map(Fn.Pow, x, y)
-    static member Pow(x: Expr, y: float) = Expr.Map(Fn.Pow, x, Expr.Beside(x, y))
-    static member Pow(x: float, y: Expr) = Expr.Map(Fn.Pow, Expr.Beside(y, x), y)
+    static member Pow(x: Expr, y: float) =
+        Expr.Map(Fn.Pow, x, Expr.Beside(x, y, "x"))
+    static member Pow(x: float, y: Expr) =
+        Expr.Map(Fn.Pow, Expr.Beside(y, x, "y"), y)
     static member Exp(x: Expr) = Expr.Map(Fn.Exp, [| x |])
     static member Log(x: Expr) = Expr.Map(Fn.Log, [| x |])
     static member Sqrt(x: Expr) = Expr.Map(Fn.Sqrt, [| x |])
@@ -301,6 +329,27 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
     static member Tan(x: Expr) = Expr.Map(Fn.Tan, [| x |])
     static member Tanh(x: Expr) = Expr.Map(Fn.Tanh, [| x |])
     static member Abs(x: Expr) = Expr.Map(Fn.Abs, [| x |])
+    static member Log10(x: Expr) = Expr.Map(Fn.Log10, [| x |])
+    static member Asin(x: Expr) = Expr.Map(Fn.Asin, [| x |])
+    static member Acos(x: Expr) = Expr.Map(Fn.Acos, [| x |])
+    static member Atan(x: Expr) = Expr.Map(Fn.Atan, [| x |])
+    static member Atan2(y: Expr, x: Expr) =
+        ArgumentNullException.ThrowIfNull(box y, nameof y)
+        ArgumentNullException.ThrowIfNull(box x, nameof x)
+        Expr.Map(Fn.Atan2, y, x)
+    static member Sinh(x: Expr) = Expr.Map(Fn.Sinh, [| x |])
+    static member Cosh(x: Expr) = Expr.Map(Fn.Cosh, [| x |])
+    static member Floor(x: Expr) = Expr.Map(Fn.Floor, [| x |])
+    static member Ceiling(x: Expr) = Expr.Map(Fn.Ceil, [| x |])
+    /// Halves to even.
+    static member Round(x: Expr) = Expr.Map(Fn.Round, [| x |])
+    static member Truncate(x: Expr) = Expr.Map(Fn.Trunc, [| x |])
+    /// The rest of a division that cuts off: it has the sign of x.
+    static member (%)(x: Expr, y: Expr) = Expr.Map(Fn.Fmod, x, y)
+    static member (%)(x: Expr, y: float) =
+        Expr.Map(Fn.Fmod, x, Expr.Beside(x, y, "x"))
+    static member (%)(x: float, y: Expr) =
+        Expr.Map(Fn.Fmod, Expr.Beside(y, x, "y"), y)
     static member op_GreaterThan(x: Expr, y: Expr) = Expr.Map(Fn.Greater, x, y)
     static member op_GreaterThanOrEqual(x: Expr, y: Expr) = Expr.Map(Fn.GreaterEqual, x, y)
     static member op_LessThan(x: Expr, y: Expr) = Expr.Map(Fn.Less, x, y)

@@ -266,6 +266,47 @@ module internal FastKernels =
           Flops = float x.Shape.Length
           Bytes = bytesOf x + bytesOf node }
 
+    // ---- Random numbers -----------------------------------------------------------------------------------------------------
+
+    let private random draw (node: Expr) (strides: int[][]) : FastKernel voption =
+        let isDense (x: Expr) strides =
+            View.isContiguous x.Shape { View.own x with Strides = strides }
+        if Array.forall2 isDense node.Args strides then
+            let keys = node.Args[0].Shape.Length
+            let plan =
+                RandomPlan(
+                    Draw = Draws.kind draw,
+                    Type = typeOf node.DType,
+                    Keys = int64 keys,
+                    PerKey = int64 (node.Shape.Length / max 1 keys),
+                    Bound = Draws.bound draw
+                )
+            ValueSome
+                { Make = fun froms into -> RandomStep(plan, froms, into)
+                  Flops = 10.0 * float node.Shape.Length
+                  Bytes = bytesOf node }
+        else
+            ValueNone
+
+    let private classIndices classes (node: Expr) (strides: int[][]) : FastKernel voption =
+        if
+            View.isContiguous
+                node.Shape
+                { View.own node.Args[0] with
+                    Strides = strides[0] }
+        then
+            let failure = Func<int64, int64, exn>(Index.noClass classes)
+            let make (froms: Place[]) into : MemoryStep =
+                match node.DType with
+                | DType.Int32 -> ClassStep<int>(classes, node.Shape.Length, failure, froms[0], into)
+                | _ -> ClassStep<int64>(classes, node.Shape.Length, failure, froms[0], into)
+            ValueSome
+                { Make = make
+                  Flops = 0.0
+                  Bytes = 2.0 * bytesOf node }
+        else
+            ValueNone
+
     /// A step for the node that reads its operands with these strides; none if there is no kernel, or it cannot read them so.
     let tryMake (node: Expr) (strides: int[][]) : FastKernel voption =
         match node.Op with
@@ -274,6 +315,8 @@ module internal FastKernels =
         | Op.Gather axis -> gather axis node strides
         | Op.ScatterAdd axis -> scatterAdd axis node strides
         | Op.Fold(axis, extent, step, dilation) -> fold axis extent step dilation node strides
+        | Op.ClassIndices classes -> classIndices classes node strides
         | Op.Reduce(kind, axes) -> ValueSome(extreme kind false axes node strides)
         | Op.ArgReduce(kind, axis) -> ValueSome(extreme kind true [| axis |] node strides)
+        | Op.Random draw -> random draw node strides
         | _ -> ValueNone

@@ -9,7 +9,6 @@ open System.Collections.Generic
 [<RequireQualifiedAccess>]
 module internal Formula =
     let opText = Words.op
-    let extremeName = Words.extremeName
 
     /// What an operation on arrays of some shapes does, in a word: a contraction by what it amounts to.
     let verb (op: Op) (shapes: Shape[]) : string =
@@ -154,8 +153,6 @@ module internal Formula =
     let private node (view: View<'Node>) (leaf: Op -> string) (node: 'Node) (args: Part[]) : Part =
         let shape, nodes = view.Shape node, view.Args node
         let shapes = Array.map view.Shape nodes
-        let withNumbers name (numbers: int list) =
-            call name (Seq.append (texts args) (List.map string numbers))
         match view.Op node with
         | Op.Const c ->
             let number = signed (Words.number c)
@@ -191,19 +188,23 @@ module internal Formula =
                 [ args[0].Text
                   Words.list (Words.window starts steps shapes[0] shape)
                   string shape ]
-        | Op.Unfold(axis, size, step, dilation) -> withNumbers "unfold" [ axis; size; step; dilation ]
-        | Op.Fold(axis, extent, step, dilation) -> withNumbers "fold" [ axis; extent; step; dilation ]
         | Op.Concat axis -> call "concat" [ Words.list (texts args); string axis ]
-        | Op.Gather axis -> withNumbers "gather" [ axis ]
-        | Op.ScatterAdd axis -> call "scatter_add" (Seq.append (texts args) [ string axis; string shape ])
         | Op.Reduce(extreme, axes) ->
-            reduced ("reduce_" + Words.extremeName extreme) args[0] axes shapes[0] false
-        | Op.ArgReduce(extreme, axis) -> withNumbers ("arg" + Words.extremeName extreme) [ axis ]
-        | Op.Cast
-        | Op.StopGradient
-        | Op.Barrier
-        | Op.Call _
-        | Op.Custom _ -> call (Words.identifier (Words.op (view.Op node))) (texts args)
+            reduced ("reduce_" + Op.extremeName extreme) args[0] axes shapes[0] false
+        | Op.Random(Draw.Below n) ->
+            call "random_below" (Seq.concat [ texts args; Seq.ofList [ string n; string shape ] ])
+        | op ->
+            match Op.plain op with
+            | ValueSome(struct (name, numbers)) ->
+                // Where the operands do not say the shape, it is given.
+                let given =
+                    match op with
+                    | Op.ScatterAdd _
+                    | Op.AddAlong _ -> [ string shape ]
+                    | Op.Random draw when draw <> Draw.FoldIn -> [ string shape ]
+                    | _ -> []
+                call name (Seq.concat [ texts args; Seq.map string numbers; Seq.ofList given ])
+            | ValueNone -> call (Words.identifier (Words.op op)) (texts args)
 
     let private leafText (op: Op) =
         match op with

@@ -34,13 +34,18 @@ module internal Gradient =
                     $"{operation}: {describe e} is {DType.name e.DType}; derivatives need float32 or float64, so cast it or leave it out"
             )
 
+    /// What derivatives are taken with respect to may be stored in half precision: those are of float32.
+    let private stored operation (e: Expr) =
+        if not (DType.isHalf e.DType) then
+            differentiable operation e
+
     /// A constant is its number: folding would take it for one, so no derivative with respect to it would be left to find.
     let private target operation (x: Expr) =
         match x.Op with
         | Op.Const c ->
             invalidOp
                 $"{operation}: {Words.number c} is a constant, and nothing can be differentiated with respect to it; make it a variable"
-        | _ -> differentiable operation x
+        | _ -> stored operation x
 
     /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
     let private gradScopes () : Expr -> Scope =
@@ -64,15 +69,41 @@ module internal Gradient =
         let oldest = xs |> Array.fold (fun id x -> min id x.Id) Int64.MaxValue
         Graph.since (oldest - 1L) [ y ]
 
+    let private isZero (e: Expr) =
+        match e.Op with
+        | Op.Const c -> c.AsFloat = 0.0
+        | _ -> false
+
+    /// f(g) for a function index by index. Where g is masked the result is, not f of a mask: in a branch that `where` did not take,
+    /// an infinite or undefined derivative times 0 would be NaN.
+    let rec private masked (f: Expr -> Expr) (g: Expr) : Expr =
+        let chosen i =
+            let taken = g.Args[i]
+            let part = masked f taken
+            if obj.ReferenceEquals(part, taken) then
+                g
+            else
+                let branches = [| part; Expr.ZerosLike part |]
+                Expr.Map(Fn.Where, [| g.Args[0]; branches[i - 1]; branches[2 - i] |])
+        match g.Op with
+        | Op.Elementwise Fn.Where when isZero g.Args[2] -> chosen 1
+        | Op.Elementwise Fn.Where when isZero g.Args[1] -> chosen 2
+        | _ -> f g
+
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
         let each (f: int -> Expr) : (Expr | null)[] =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
+        let byIndex =
+            match y.Op with
+            | Op.Elementwise _
+            | Op.Cast -> masked
+            | _ -> id
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> Array.create needed.Length null
-        | Pointwise apply -> each (fun i -> apply i y.Args y g)
+        | Pointwise apply -> each (fun i -> byIndex (apply i y.Args y) g)
         | Linear transpose
-        | Multilinear transpose -> each (fun i -> transpose i y.Args g)
+        | Multilinear transpose -> each (fun i -> byIndex (transpose i y.Args) g)
         | General vjp -> vjp needed y.Args y g
         | Recompute expansion ->
             let inputs, copy = expansion y.Args g
@@ -102,7 +133,7 @@ module internal Gradient =
                 match cotangent[node] with
                 | null -> ()
                 | g when node.Args.Length > 0 && active[node] ->
-                    let needed = node.Args |> Array.map (fun a -> active[a] && DType.isFloat a.DType)
+                    let needed = node.Args |> Array.map (fun a -> active[a] && DType.isReal a.DType)
                     if Array.contains true needed then
                         Scope.Set(scopeOf node)
                         let parts = pullback needed node g
@@ -152,7 +183,7 @@ module internal Gradient =
                 | null when unconnected = Unconnected.Error ->
                     invalidOp
                         $"{operation}: {disconnection y x}; differentiate with respect to something it uses, or ask for zeros"
-                | null -> Expr.ZerosLike x
+                | null -> Expr.NoDerivative x
                 | g -> g)
             xs
             parts
@@ -193,21 +224,26 @@ module internal Gradient =
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> null
         | Pointwise apply -> present |> Seq.map (fun (i, v) -> apply i y.Args y v) |> sum
-        | Multilinear _ -> present |> Seq.map (fun (i, v) -> y.With(Array.updateAt i v y.Args)) |> sum
+        | Multilinear _ ->
+            present
+            |> Seq.map (fun (i, v) -> y.OfTangents(Array.updateAt i v y.Args))
+            |> sum
         | Linear _ ->
             let args =
                 Array.map2
                     (fun (x: Expr) (v: Expr | null) ->
                         match v with
-                        | null when DType.isFloat x.DType && DType.isFloat y.DType -> Expr.ZerosLike x
+                        | null when DType.isReal x.DType && DType.isReal y.DType -> Expr.NoDerivative x
                         | null -> x
                         | v -> v)
                     y.Args
                     tangents
-            y.With args
+            match y.Op with
+            | Op.Cast -> Elementwise.makeCast (DType.ofDerivative y.DType) args[0]
+            | _ -> y.OfTangents args
         | General vjp ->
             // The vjp is linear in its cotangent, so its own transpose is the forward mode (Townsend 2017).
-            let g = Leaf.input "cotangent" y.Shape y.DType
+            let g = Leaf.input "cotangent" y.Shape (DType.ofDerivative y.DType)
             let parts = vjp (tangents |> Array.map (isNull >> not)) y.Args y g
             let pairings =
                 present
@@ -225,9 +261,9 @@ module internal Gradient =
             | null -> null
             | tangent ->
                 // It does not depend on g, but a value recomputed after g (see Control.rule) waits for it.
-                withoutHole g (Expr.ZerosLike y) tangent
+                withoutHole g (Expr.NoDerivative y) tangent
         | Recompute expansion ->
-            let inputs, copy = expansion y.Args (Expr.ZerosLike y)
+            let inputs, copy = expansion y.Args (Expr.NoDerivative y)
             push copy [| for i, _ in present -> inputs[i] |] [| for _, v in present -> v |]
 
     and private push (y: Expr) (xs: Expr[]) (vs: Expr[]) : Expr | null =
@@ -244,7 +280,7 @@ module internal Gradient =
         for node in youngerThan xs y do
             let isReached () =
                 node.Args |> Array.exists (fun a -> not (isNull tangent[a]))
-            if DType.isFloat node.DType && isReached () then
+            if DType.isReal node.DType && isReached () then
                 Graph.within node.Scope (fun () ->
                     add node (pushforward node (Array.map (fun a -> tangent[a]) node.Args)))
         tangent[y]
@@ -256,10 +292,11 @@ module internal Gradient =
             invalidArg "vs" $"jvp: {xs.Length} arguments need as many tangents, got {vs.Length}"
         for x, v in Array.zip xs vs do
             target "jvp" x
-            if not (v.Shape.Equals x.Shape) || v.DType <> x.DType then
+            let dtype = DType.ofDerivative x.DType
+            if not (v.Shape.Equals x.Shape) || v.DType <> dtype then
                 raise (
                     ShapeException
-                        $"jvp: the tangent of {describe x} has shape {v.Shape}, {DType.name v.DType}, but the argument shape {x.Shape}, {DType.name x.DType}; the two must be alike"
+                        $"jvp: the tangent of {describe x} has shape {v.Shape}, {DType.name v.DType}, but the argument shape {x.Shape}, {DType.name dtype}; the two must be alike"
                 )
         match push y xs vs with
         | null -> Expr.ZerosLike y
@@ -300,12 +337,12 @@ module internal Gradient =
 
     /// The tangents of y for all unit tangents of x at once: a column for each element of x.
     let private columns (y: Expr) (x: Expr) : Expr | null =
-        let v = Leaf.input "column" x.Shape x.DType
+        let v = Leaf.input "column" x.Shape (DType.ofDerivative x.DType)
         match push y [| x |] [| v |] with
         | null -> null
         | column ->
             let m = x.Shape.Length
-            let all = (Batch.run m [| v, units x.Shape x.DType |] [| column |])[0]
+            let all = (Batch.run m [| v, units x.Shape v.DType |] [| column |])[0]
             Einsum.permute (Array.append [| 1 .. y.Rank |] [| 0 |]) all
 
     /// ∂yᵢ/∂xⱼ with the axes of y before those of x, by rows or by columns, whichever are fewer; all of them at once.
@@ -323,7 +360,7 @@ module internal Gradient =
             elif byRows then rows y x
             else columns y x
         match found with
-        | null -> Expr.Full(0.0, shape, y.DType)
+        | null -> Expr.Full(0.0, shape, DType.ofDerivative x.DType)
         | all -> Reshape.make shape all
 
     /// The matrix of second derivatives of a scalar, with the axes of x twice.

@@ -6,7 +6,7 @@ open System
 [<AutoOpen; ComponentModel.EditorBrowsable(ComponentModel.EditorBrowsableState.Never)>]
 module Losses =
     /// −log softmax(logits) at the class of each row: logits [..., classes], classes [...] of integers; one loss a row.
-    /// A class outside 0 … classes − 1 has loss NaN.
+    /// A class outside 0 … classes − 1 fails when the loss is evaluated (IndexOutOfRangeException).
     let crossEntropyOfClasses (logits: Expr) (classes: Expr) : Expr =
         if
             logits.Rank <> classes.Rank + 1
@@ -17,14 +17,10 @@ module Losses =
                     $"cross_entropy: logits of shape {logits.Shape} need class indices of shape {Shape(logits.Shape.Dims[.. logits.Rank - 2])}, got {classes.Shape}"
             )
         let n = logits.Shape[logits.Rank - 1]
+        let isChosen = isClass "cross_entropy" n (Index.classIndices n classes)
         let chosen =
-            where
-                (isClass "cross_entropy" n classes)
-                (logSoftmax -1 logits)
-                (Expr.Full(0.0, Shape.Scalar, logits.DType))
-        let valid =
-            logicalAnd (greaterEqual classes (Expr.op_Implicit 0)) (less classes (Expr.op_Implicit n))
-        where valid (-(sumAxes false [| -1 |] chosen)) (Expr.Full(Double.NaN, Shape.Scalar, logits.DType))
+            where isChosen (logSoftmax -1 logits) (Expr.Full(0.0, Shape.Scalar, logits.DType))
+        -(sumAxes false [| -1 |] chosen)
 
     /// −Σ p·log softmax(logits) over the last axis, for target distributions p of the logits' shape; one loss a row. 0·log 0 is 0.
     let crossEntropyOfDistributions (logits: Expr) (targets: Expr) : Expr =

@@ -67,7 +67,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | DType.Float64 -> this.Memory<float>().Pin()
         | DType.Int32 -> this.Memory<int>().Pin()
         | DType.Int64 -> this.Memory<int64>().Pin()
-        | _ -> this.Memory<bool>().Pin()
+        | DType.Bool -> this.Memory<bool>().Pin()
+        | DType.Float16 -> this.Memory<Half>().Pin()
+        | DType.BFloat16 -> this.Memory<BFloat16>().Pin()
+        | other -> DType.unknown other
 
     /// The element at a row-major position as a float.
     member this.Float(index: int) : float =
@@ -76,10 +79,14 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | DType.Float64 -> this.Span<float>()[index]
         | DType.Int32 -> float (this.Span<int>()[index])
         | DType.Int64 -> float (this.Span<int64>()[index])
-        | _ -> if this.Span<bool>()[index] then 1.0 else 0.0
+        | DType.Bool -> if this.Span<bool>()[index] then 1.0 else 0.0
+        | DType.Float16 -> float (this.Span<Half>()[index])
+        | DType.BFloat16 -> (this.Span<BFloat16>()[index]).ToDouble()
+        | other -> DType.unknown other
 
     /// The same memory with another shape of as many elements.
     member _.Reshape(target: Shape) : NDArray =
+        ArgumentNullException.ThrowIfNull(target, nameof target)
         if target.Length <> shape.Length then
             raise (
                 ShapeException
@@ -88,6 +95,7 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         NDArray(target, dtype, memory)
     /// Copies the elements into an array of the same shape and element type.
     member this.CopyTo(target: NDArray) : unit =
+        ArgumentNullException.ThrowIfNull(box target, nameof target)
         if not (target.Shape.Equals shape) then
             raise (ShapeException $"copy: shape {shape} does not fit into shape {target.Shape}")
         match dtype with
@@ -95,7 +103,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | DType.Float64 -> this.Span<float>().CopyTo(target.Span<float>())
         | DType.Int32 -> this.Span<int>().CopyTo(target.Span<int>())
         | DType.Int64 -> this.Span<int64>().CopyTo(target.Span<int64>())
-        | _ -> this.Span<bool>().CopyTo(target.Span<bool>())
+        | DType.Bool -> this.Span<bool>().CopyTo(target.Span<bool>())
+        | DType.Float16 -> this.Span<Half>().CopyTo(target.Span<Half>())
+        | DType.BFloat16 -> this.Span<BFloat16>().CopyTo(target.Span<BFloat16>())
+        | other -> DType.unknown other
     /// A copy with memory of its own.
     member this.Clone() : NDArray =
         let copy = NDArray.Zeros(dtype, shape)
@@ -107,6 +118,7 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
 
     /// An array over the caller's memory, without a copy.
     static member Create<'T when 'T: unmanaged>(memory: Memory<'T>, shape: Shape) : NDArray =
+        ArgumentNullException.ThrowIfNull(shape, nameof shape)
         if memory.Length <> shape.Length then
             raise (
                 ShapeException
@@ -115,9 +127,11 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         NDArray.Over(shape, memory)
     /// An array over the caller's array, without a copy.
     static member Create<'T when 'T: unmanaged>(values: 'T[], shape: Shape) : NDArray =
+        ArgumentNullException.ThrowIfNull(values, nameof values)
         NDArray.Create(Memory<'T> values, shape)
     /// An array over the caller's rectangular array ('T[,], 'T[,,] …), without a copy; its shape is the array's.
     static member OfArray<'T when 'T: unmanaged>(values: Array) : NDArray =
+        ArgumentNullException.ThrowIfNull(values, nameof values)
         if values.GetType().GetElementType() <> typeof<'T> then
             raise (
                 DTypeException
@@ -130,6 +144,7 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | _ -> NDArray.Over(shape, (new RectangularMemory<'T>(values)).Memory)
     /// An array over a tensor's memory: without a copy if the tensor is dense.
     static member OfTensor<'T when 'T: unmanaged>(tensor: Tensor<'T>) : NDArray =
+        ArgumentNullException.ThrowIfNull(box tensor, nameof tensor)
         let lengths = tensor.Lengths
         let dims = Array.init lengths.Length (fun _ -> 0)
         for i in 0 .. dims.Length - 1 do
@@ -142,7 +157,13 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     /// New memory. A large array does not move and begins at a multiple of 64 bytes, so that whole cache lines of it can be written at once.
     static member private New<'T when 'T: unmanaged>(shape: Shape, isCleared: bool) : NDArray =
         let n, size = shape.Length, sizeof<'T>
-        if int64 n * int64 size < (1L <<< 20) then
+        let bytes = int64 n * int64 size
+        if int64 n + 64L > int64 Array.MaxLength then
+            raise (
+                ShapeException
+                    $"NDArray: shape {shape} takes {bytes} bytes of memory in one array of {n} elements, at most {Array.MaxLength - 64} are possible; divide it"
+            )
+        if bytes < (1L <<< 20) then
             let array =
                 if isCleared then
                     Array.zeroCreate<'T> n
@@ -160,14 +181,27 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
             let address = int64 (NativePtr.toNativeInt (&&first))
             NDArray.Over(shape, Memory<'T>(array, int ((64L - address % 64L) % 64L) / size, n))
     static member private New(dtype: DType, shape: Shape, isCleared: bool) : NDArray =
-        match dtype with
-        | DType.Float32 -> NDArray.New<float32>(shape, isCleared)
-        | DType.Float64 -> NDArray.New<float>(shape, isCleared)
-        | DType.Int32 -> NDArray.New<int>(shape, isCleared)
-        | DType.Int64 -> NDArray.New<int64>(shape, isCleared)
-        | _ -> NDArray.New<bool>(shape, isCleared)
+        try
+            match dtype with
+            | DType.Float32 -> NDArray.New<float32>(shape, isCleared)
+            | DType.Float64 -> NDArray.New<float>(shape, isCleared)
+            | DType.Int32 -> NDArray.New<int>(shape, isCleared)
+            | DType.Int64 -> NDArray.New<int64>(shape, isCleared)
+            | DType.Bool -> NDArray.New<bool>(shape, isCleared)
+            | DType.Float16 -> NDArray.New<Half>(shape, isCleared)
+            | DType.BFloat16 -> NDArray.New<BFloat16>(shape, isCleared)
+            | other -> DType.unknown other
+        with :? OutOfMemoryException as e ->
+            raise (
+                InsufficientMemoryException(
+                    $"NDArray: the machine does not give the memory for {DType.name dtype} of shape {shape}, {int64 shape.Length * int64 (DType.size dtype)} bytes",
+                    e
+                )
+            )
     /// New memory of the given shape; zeros.
-    static member Zeros(dtype: DType, shape: Shape) : NDArray = NDArray.New(dtype, shape, true)
+    static member Zeros(dtype: DType, shape: Shape) : NDArray =
+        ArgumentNullException.ThrowIfNull(shape, nameof shape)
+        NDArray.New(dtype, shape, true)
     /// New memory of the given shape, for one who writes all of it: its contents may be anything.
     static member internal Uninitialized(dtype: DType, shape: Shape) : NDArray =
         NDArray.New(dtype, shape, false)
@@ -179,7 +213,10 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | DType.Float64 -> result.Span<float>().Fill value.AsFloat
         | DType.Int32 -> result.Span<int>().Fill(int value.Bits)
         | DType.Int64 -> result.Span<int64>().Fill value.Bits
-        | _ -> result.Span<bool>().Fill(value.Bits <> 0L)
+        | DType.Bool -> result.Span<bool>().Fill(value.Bits <> 0L)
+        | DType.Float16 -> result.Span<Half>().Fill(Half.op_Explicit value.AsFloat: Half)
+        | DType.BFloat16 -> result.Span<BFloat16>().Fill(BFloat16.OfDouble value.AsFloat)
+        | other -> DType.unknown other
         result
 
     /// The elements as a Tensor: without a copy when the memory is an array or a tensor.
@@ -219,6 +256,8 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
     static member op_Implicit(values: int[]) : NDArray = NDArray.OfArray<int> values
     static member op_Implicit(values: int64[]) : NDArray = NDArray.OfArray<int64> values
     static member op_Implicit(values: bool[]) : NDArray = NDArray.OfArray<bool> values
+    static member op_Implicit(values: Half[]) : NDArray = NDArray.OfArray<Half> values
+    static member op_Implicit(values: BFloat16[]) : NDArray = NDArray.OfArray<BFloat16> values
     static member op_Implicit(values: float[,]) : NDArray = NDArray.OfArray<float> values
     static member op_Implicit(values: float32[,]) : NDArray = NDArray.OfArray<float32> values
     static member op_Implicit(values: int[,]) : NDArray = NDArray.OfArray<int> values
@@ -236,6 +275,8 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
             let one i =
                 match dtype with
                 | DType.Float32 -> (this.Span<float32>()[i]).ToString("R", CultureInfo.InvariantCulture)
+                | DType.Float16 -> (this.Span<Half>()[i]).ToString("R", CultureInfo.InvariantCulture)
+                | DType.BFloat16 -> string (this.Span<BFloat16>()[i])
                 | DType.Bool -> if this.Span<bool>()[i] then "true" else "false"
                 | DType.Int64 -> (this.Span<int64>()[i]).ToString(CultureInfo.InvariantCulture)
                 | _ -> (this.Float i).ToString("R", CultureInfo.InvariantCulture)

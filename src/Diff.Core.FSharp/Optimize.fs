@@ -1,16 +1,26 @@
 namespace Diff
 
 open System
+open System.Threading
 
 /// How gradients become updates: a pair of pure functions on graphs. An update is added to its parameter.
 /// Transformations chain; forward pass, gradients, update and next state are then one graph, which can be differentiated again.
 [<Sealed>]
 type GradientTransformation
     (initialise: Func<Expr[], Expr[]>, update: Func<Expr[], Expr[], Expr[], struct (Expr[] * Expr[])>) =
+    do
+        ArgumentNullException.ThrowIfNull(initialise, nameof initialise)
+        ArgumentNullException.ThrowIfNull(update, nameof update)
+
     /// The state before the first step, for parameters.
-    member _.Initialise(parameters: Expr[]) : Expr[] = initialise.Invoke parameters
+    member _.Initialise(parameters: Expr[]) : Expr[] =
+        Argument.noneIsNull (nameof parameters) parameters
+        initialise.Invoke parameters
     /// The updates and the next state, from gradients, state and parameters.
     member _.Update(gradients: Expr[], state: Expr[], parameters: Expr[]) : struct (Expr[] * Expr[]) =
+        Argument.noneIsNull (nameof gradients) gradients
+        Argument.noneIsNull (nameof state) state
+        Argument.noneIsNull (nameof parameters) parameters
         update.Invoke(gradients, state, parameters)
 
 /// The usual optimisers as gradient transformations. Learning rates may be schedules: functions from the number of the step,
@@ -22,6 +32,26 @@ module Optimize =
         (update: Expr[] -> Expr[] -> Expr[] -> struct (Expr[] * Expr[]))
         =
         GradientTransformation(initialise, Func<_, _, _, _> update)
+
+    let private refuse operation (name: string) (range: string) (value: float) =
+        raise (ArgumentException $"{operation}: expected a {name} of {range}, got {value}")
+
+    // NaN is in no range.
+    let private notNegative operation name (value: float) =
+        if not (value >= 0.0) then
+            refuse operation name "at least 0" value
+
+    let private fraction operation name (value: float) =
+        if not (value >= 0.0 && value <= 1.0) then
+            refuse operation name "0 to 1" value
+
+    let private belowOne operation name (value: float) =
+        if not (value >= 0.0 && value < 1.0) then
+            refuse operation name "0 to below 1" value
+
+    /// Fails for a learning rate that would climb.
+    let internal checkRate operation (rate: float) =
+        notNegative operation "learning rate" rate
 
     let private stateless (f: Expr[] -> Expr[] -> Expr[]) =
         make (fun _ -> [||]) (fun g _ p -> struct (f g p, [||]))
@@ -62,10 +92,12 @@ module Optimize =
 
     /// Adds c·parameter: the gradient of c/2·‖parameter‖².
     let addDecayedWeights (c: float) =
+        notNegative "addDecayedWeights" "weight decay" c
         stateless (Array.map2 (fun g p -> g + p * c))
 
     /// Cuts every element to [−limit, limit].
     let clip (limit: float) =
+        notNegative "clip" "limit" limit
         stateless (fun g _ -> g |> Array.map (Functions.clip -limit limit))
 
     /// √Σg² over all gradients, added up in float64.
@@ -88,18 +120,22 @@ module Optimize =
 
     /// m ← μ·m + g; the update is m, or g + μ·m for Nesterov's variant (Sutskever et al. 2013).
     let trace (momentum: float) (nesterov: bool) =
+        fraction "momentum" "momentum" momentum
         each (fun g m ->
             let m = momentum * m + g
             struct ((if nesterov then g + momentum * m else m), m))
 
     /// g / (√Σg² + ε) over all steps so far (Duchi et al. 2011).
     let scaleByAdaGrad (epsilon: float) =
+        notNegative "adagrad" "epsilon" epsilon
         each (fun g s ->
             let s = s + g * g
             struct (g / (sqrt s + epsilon), s))
 
     /// g / (√v + ε), v ← β·v + (1 − β)·g² (Tieleman and Hinton 2012).
     let scaleByRmsProp (decay: float) (epsilon: float) =
+        fraction "rmsprop" "decay" decay
+        notNegative "rmsprop" "epsilon" epsilon
         each (fun g v ->
             let v = decay * v + (1.0 - decay) * (g * g)
             struct (g / (sqrt v + epsilon), v))
@@ -107,6 +143,9 @@ module Optimize =
     /// m̂ / (√v̂ + ε) with m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g², m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ), t = 1, 2 …
     /// (Kingma and Ba 2015, algorithm 1).
     let scaleByAdam (beta1: float) (beta2: float) (epsilon: float) : GradientTransformation =
+        belowOne "adam" "beta1" beta1
+        belowOne "adam" "beta2" beta2
+        notNegative "adam" "epsilon" epsilon
         make
             (fun parameters ->
                 Array.concat [ zeros parameters; zeros parameters; [| Expr.op_Implicit 0.0 |] ])
@@ -179,15 +218,23 @@ module Optimize =
               addDecayedWeights decay
               descend learningRate ]
 
-    let sgd (rate: float) = sgdBy (constantRate rate)
-    let momentum (rate: float) (momentum: float) = momentumBy (constantRate rate) momentum
-    let nesterov (rate: float) (momentum: float) = nesterovBy (constantRate rate) momentum
-    let adagrad (rate: float) = adagradBy (constantRate rate) 1e-8
-    let rmsprop (rate: float) = rmspropBy (constantRate rate) 0.9 1e-8
+    let private constant optimizer (rate: float) =
+        checkRate optimizer rate
+        constantRate rate
+
+    let sgd (rate: float) = sgdBy (constant "sgd" rate)
+    let momentum (rate: float) (momentum: float) =
+        momentumBy (constant "momentum" rate) momentum
+    let nesterov (rate: float) (momentum: float) =
+        nesterovBy (constant "nesterov" rate) momentum
+    let adagrad (rate: float) =
+        adagradBy (constant "adagrad" rate) 1e-8
+    let rmsprop (rate: float) =
+        rmspropBy (constant "rmsprop" rate) 0.9 1e-8
     let adam (rate: float) =
-        adamBy (constantRate rate) 0.9 0.999 1e-8
+        adamBy (constant "adam" rate) 0.9 0.999 1e-8
     let adamw (rate: float) (decay: float) =
-        adamwBy (constantRate rate) 0.9 0.999 1e-8 decay
+        adamwBy (constant "adamw" rate) 0.9 0.999 1e-8 decay
 
 /// Parameters with the state of their optimiser: gradients in, new values out.
 [<Sealed>]
@@ -210,14 +257,47 @@ type internal OptimizerState(optimizer: GradientTransformation, parameters: Expr
         Array.append stepped kept
 
 /// One step of training as one plan: the loss, its gradients, the update of the parameters and of the optimiser's state.
+/// With a seed the loss may draw random numbers, others at each step: `TrainingMode.nextKey` gives their keys.
 [<Sealed>]
 type TrainingPlan
-    (parameters: Expr[], loss: Func<Expr[], Expr>, optimizer: GradientTransformation, options: EngineOptions)
-    =
+    (
+        parameters: Expr[],
+        loss: Func<Expr[], Expr>,
+        optimizer: GradientTransformation,
+        options: EngineOptions,
+        seed: Nullable<int64>
+    ) =
+    do
+        Argument.noneIsNull (nameof parameters) parameters
+        ArgumentNullException.ThrowIfNull(loss, nameof loss)
+        ArgumentNullException.ThrowIfNull(optimizer, nameof optimizer)
+        ArgumentNullException.ThrowIfNull(options, nameof options)
+
     let state = OptimizerState(optimizer, parameters)
 
+    // The seed and the number of the step: random numbers of a step depend on nothing else.
+    let random: Expr | null =
+        if seed.HasValue then
+            Leaf.make "random" (NDArray.Create([| seed.Value; 0L |], Shape [| 2 |]))
+        else
+            null
+
+    let traced (inputs: Expr[]) =
+        use _ =
+            TrainingMode.enter (
+                match random with
+                | null -> null
+                | random -> Rng.foldIn (at 0 1 random) (at 0 0 random)
+            )
+        loss.Invoke inputs
+
+    let nextRandom =
+        match random with
+        | null -> [||]
+        | random -> [| Values.variableIn "training" random, random + iota [ 2 ] 0 DType.Int64 |]
+
     let trace (inputs: Expr[]) =
-        let y = loss.Invoke inputs
+        let y = traced inputs
         if y.Shape.Length <> 1 then
             raise (
                 ShapeException $"training: expected a scalar loss, got shape {y.Shape}; take its sum or mean"
@@ -225,25 +305,46 @@ type TrainingPlan
         // A parameter without a gradient would silently never learn.
         let gradients = Gradient.grad Unconnected.Error y parameters
         use _ = Scope.Enter "optimizer"
-        struct (y, state.Updates gradients)
+        struct (y, Array.append (state.Updates gradients) nextRandom)
 
     let cache =
         SignatureCache<UpdatePlan>(
             16,
+            null,
             fun inputs ->
                 let struct (y, updates) = trace inputs in UpdatePlan(options, inputs, [| y |], updates)
         )
 
-    let variables =
-        lazy (Array.append parameters state.State |> Array.map (Values.variableIn "training"))
+    let mutable isDisposed = false
 
-    let run (batch: NDArray[]) : float =
-        (cache.Get batch).Run(batch, (fun results -> results[0].Float 0))
+    let plan (batch: NDArray[]) : UpdatePlan =
+        Argument.noneIsNull (nameof batch) batch
+        if Volatile.Read &isDisposed then
+            raise (
+                ObjectDisposedException(
+                    "TrainingPlan",
+                    "run: the training step was disposed of; make another"
+                )
+            )
+        cache.Get batch
+
+    // All that a step changes.
+    let variables =
+        lazy
+            (let counter =
+                match random with
+                | null -> [||]
+                | random -> [| random |]
+             Array.concat [ parameters; state.State; counter ]
+             |> Array.map (Values.variableIn "training"))
+
+    let run (plan: UpdatePlan) (batch: NDArray[]) : float =
+        plan.Run(batch, (fun results -> results[0].Float 0))
 
     // One step that leaves parameters and state as they were if it would put NaN into them, and says where the NaN came from.
-    let watched (batch: NDArray[]) : float =
+    let watched (plan: UpdatePlan) (batch: NDArray[]) : float =
         let before = variables.Value |> Array.map (fun v -> (Variable.valueOf v).Clone())
-        let loss = run batch
+        let loss = run plan batch
         if
             Double.IsNaN loss
             || variables.Value |> Array.exists (Variable.valueOf >> Anomalies.hasNaN)
@@ -256,27 +357,47 @@ type TrainingPlan
         else
             loss
 
-    new(parameters, loss, optimizer) = TrainingPlan(parameters, loss, optimizer, EngineOptions.Default)
+    new(parameters, loss, optimizer) = new TrainingPlan(parameters, loss, optimizer, EngineOptions.Default)
+    new(parameters, loss, optimizer, options) =
+        new TrainingPlan(parameters, loss, optimizer, options, Nullable())
 
     /// Runs one step on a batch and gives the loss before the update.
-    member _.Run([<ParamArray>] batch: NDArray[]) : float =
+    member this.Run([<ParamArray>] batch: NDArray[]) : float = this.Run(batch, CancellationToken.None)
+
+    /// The same, unless the token says stop before it begins. A step that has begun ends, so that parameters never hold half an update.
+    /// <exception cref="T:System.OperationCanceledException">The token was cancelled.</exception>
+    member _.Run(batch: NDArray[], cancellation: CancellationToken) : float =
+        let plan = plan batch
+        cancellation.ThrowIfCancellationRequested()
         if options.DetectsAnomalies then
-            watched batch
+            watched plan batch
         else
-            run batch
+            run plan batch
 
     /// The leaves that hold the optimiser's state, to save and restore.
     member _.State: Expr[] = Array.copy state.State
 
+    /// The leaf that holds the seed and the number of the next step, to save and restore; null without a seed.
+    member _.Random: Expr | null = random
+
     /// The graph of a step for batches of these shapes: the loss, then the new value of each parameter and state.
     member _.Graph([<ParamArray>] batch: NDArray[]) : Expr[] =
-        let struct (y, updates) = trace (Signature.inputs batch)
+        Argument.noneIsNull (nameof batch) batch
+        let struct (y, updates) = trace (Signature.inputs null batch)
         Array.append [| y |] (Array.map snd updates)
 
     /// What a step on such a batch does: the steps of its plan.
     member _.Explain([<ParamArray>] batch: NDArray[]) : string =
-        Explain.plan "training step" options (cache.Get batch).Plan batch false
+        Explain.plan "training step" options (plan batch).Plan batch false
 
     /// The same with the time that each step takes: the median of some runs, on copies of parameters and state.
     member _.Profile([<ParamArray>] batch: NDArray[]) : string =
-        Explain.plan "training step" options (cache.Get batch).Plan batch true
+        Explain.plan "training step" options (plan batch).Plan batch true
+
+    /// Lets go of all plans; parameters and state stay, and steps run after this fail.
+    member _.Dispose() : unit =
+        Volatile.Write(&isDisposed, true)
+        cache.Clear()
+
+    interface IDisposable with
+        member this.Dispose() = this.Dispose()

@@ -165,8 +165,18 @@ type internal Workspace(data: PlanData) =
         for entry in 0 .. handles.Length - 1 do
             handles[entry].Dispose()
 
-    member _.Run(inputs: NDArray[], results: NDArray[], trial: Trial | null) : unit =
+    member _.Run
+        (inputs: NDArray[], results: NDArray[], trial: Trial | null, cancellation: CancellationToken)
+        : unit =
+        let isCancellable = cancellation.CanBeCanceled
+        let outer =
+            if isCancellable then
+                Team.Cancellation
+            else
+                CancellationToken.None
         try
+            if isCancellable then
+                Team.Cancellation <- cancellation
             table[Entry.arena] <- block.Address
             table[Entry.constants] <- data.Constants.Address
             for k in 0 .. data.Sources.Length - 1 do
@@ -188,6 +198,7 @@ type internal Workspace(data: PlanData) =
                         0L
                     else
                         Diagnostics.Stopwatch.GetTimestamp()
+                cancellation.ThrowIfCancellationRequested()
                 match data.Steps[s].Action with
                 | OnMemory step -> step.Run(addresses, data.Threads)
                 | OnArrays(kernel, args, result) ->
@@ -199,6 +210,8 @@ type internal Workspace(data: PlanData) =
                 | null -> ()
                 | trial -> trial.Clock(s, Diagnostics.Stopwatch.GetElapsedTime before)
         finally
+            if isCancellable then
+                Team.Cancellation <- outer
             letGo ()
 
 /// A graph as a flat list of steps in order, with memory shared between values that are never alive together.
@@ -259,26 +272,31 @@ type internal Plan(data: PlanData) =
             data.Results
             |> Array.map (fun (struct (shape, dtype)) -> NDArray.Uninitialized(dtype, shape))
 
-    /// Runs the plan; the results are written to the given arrays, which must not share memory with the inputs.
-    member _.Run(inputs: NDArray[], results: NDArray[]) : unit =
+    /// Runs the plan; the results are written to the given arrays, which must not share memory with the inputs. Cancelled, it stops between
+    /// steps and between the chunks of a step; what the results hold then is undefined.
+    member _.Run(inputs: NDArray[], results: NDArray[], cancellation: CancellationToken) : unit =
         check results
         let workspace = rent ()
         try
-            workspace.Run(inputs, results, null)
+            workspace.Run(inputs, results, null, cancellation)
         finally
             giveBack workspace
+    member this.Run(inputs: NDArray[], results: NDArray[]) : unit =
+        this.Run(inputs, results, CancellationToken.None)
 
     /// Runs the plan; the results are new arrays.
-    member this.Run(inputs: NDArray[]) : NDArray[] =
+    member this.Run(inputs: NDArray[], cancellation: CancellationToken) : NDArray[] =
         let results = this.NewResults()
-        this.Run(inputs, results)
+        this.Run(inputs, results, cancellation)
         results
+    member this.Run(inputs: NDArray[]) : NDArray[] =
+        this.Run(inputs, CancellationToken.None)
 
     /// Runs the plan as a trial, which hears of each step how long it took.
     member _.Time(inputs: NDArray[], results: NDArray[], trial: Trial) : unit =
         check results
         let workspace = rent ()
         try
-            workspace.Run(inputs, results, trial)
+            workspace.Run(inputs, results, trial, CancellationToken.None)
         finally
             giveBack workspace

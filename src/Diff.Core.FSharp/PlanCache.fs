@@ -110,53 +110,27 @@ type internal StructureWriter(given: Expr[]) =
         | Op.Embed(starts, steps) ->
             addAll starts
             addAll steps
-        | Op.Unfold(axis, a, b, c)
-        | Op.Fold(axis, a, b, c) ->
-            add axis
-            add a
-            add b
-            add c
-        | Op.Iota axis
-        | Op.Concat axis
-        | Op.Gather axis
-        | Op.ScatterAdd axis -> add axis
-        | Op.Reduce(extreme, axes) ->
-            add (if extreme = Extreme.Max then 1 else 0)
-            addAll axes
-        | Op.ArgReduce(extreme, axis) ->
-            add (if extreme = Extreme.Max then 1 else 0)
-            add axis
         | Op.Call operation
         | Op.Custom operation -> operations.Add operation
         | Op.Cast
         | Op.StopGradient
         | Op.Barrier
-        | Op.Reshape -> ()
+        | Op.Reshape -> () // their kind says it all
+        | op ->
+            match Op.plain op with
+            | ValueSome(struct (name, numbers)) ->
+                addText name
+                for n in numbers do
+                    add n
+            | ValueNone -> invalidOp $"no structure: {Formula.opText op}"
 
+    /// Leaves with a value are one kind, whatever holds it.
     let kind (op: Op) =
         match op with
-        | Op.Literal value when StructureWriter.IsKey value -> 1
+        | Op.Literal value when StructureWriter.IsKey value -> 255
         | Op.Variable _
-        | Op.Literal _ -> 0
-        | Op.Const _ -> 2
-        | Op.Iota _ -> 3
-        | Op.Elementwise _ -> 4
-        | Op.Cast -> 5
-        | Op.StopGradient -> 6
-        | Op.Barrier -> 7
-        | Op.Einsum _ -> 8
-        | Op.Reshape -> 9
-        | Op.Slice _ -> 10
-        | Op.Embed _ -> 11
-        | Op.Unfold _ -> 12
-        | Op.Fold _ -> 13
-        | Op.Concat _ -> 14
-        | Op.Gather _ -> 15
-        | Op.ScatterAdd _ -> 16
-        | Op.Reduce _ -> 17
-        | Op.ArgReduce _ -> 18
-        | Op.Call _ -> 19
-        | Op.Custom _ -> 20
+        | Op.Literal _ -> 254
+        | op -> Op.tag op
 
     do
         for i in 0 .. nodes.Length - 1 do
@@ -176,7 +150,7 @@ type internal StructureWriter(given: Expr[]) =
 
     /// A small array of indices counts as part of the operations: with indices that are known some graphs become scalar code.
     static member private IsKey(value: NDArray) =
-        value.Length <= 64 && not (DType.isFloat value.DType)
+        value.Length <= 64 && not (DType.isReal value.DType)
 
     member _.Structure = structure
 

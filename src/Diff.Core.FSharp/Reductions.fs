@@ -12,11 +12,11 @@ module Reductions =
     /// The sum of products in index notation: `ij,jk->ik`, `ii` (trace), `...i,...i->...`, `i,j->ij`. Labels are letters;
     /// one that is not in the output is summed; without `->` the output is the labels that occur once, in alphabetical order.
     let einsum (notation: string) (operands: Expr list) : Expr =
-        Einsum.make notation noExtents (Array.ofList operands)
+        Einsum.ofNotation notation noExtents (Array.ofList operands)
 
     /// einsum with labels that stand only in the output; their extents are given, and the value repeats along them.
     let einsumWith (notation: string) (extents: (char * int) list) (operands: Expr list) : Expr =
-        Einsum.make notation (Dictionary(dict extents)) (Array.ofList operands)
+        Einsum.ofNotation notation (Dictionary(dict extents)) (Array.ofList operands)
 
     /// The matrix product over the last axis of a and the last but one of b (the only one of a vector); leading axes broadcast.
     let matmul (a: Expr) (b: Expr) : Expr =
@@ -66,7 +66,7 @@ module Reductions =
         sumAxes keepDims axes x / float count
 
     let internal extremeAxes extreme keepDims (axes: int[]) (x: Expr) =
-        reduceWith ("reduce_" + Formula.extremeName extreme) (Reduce.make extreme) keepDims axes x
+        reduceWith ("reduce_" + Op.extremeName extreme) (Reduce.make extreme) keepDims axes x
 
     /// Halves multiplied until one factor is left: derivatives of any order are right with zeros among the factors.
     let internal prodAxes keepDims (axes: int[]) (x: Expr) =

@@ -22,7 +22,17 @@ module internal Rules =
         | Op.Concat axis -> Window.concatRule axis
         | Op.Gather axis -> Index.gatherRule axis
         | Op.ScatterAdd axis -> Index.scatterAddRule axis
+        | Op.ClassIndices classes -> Index.classRule classes
         | Op.Reduce(extreme, axes) -> Reduce.rule extreme axes
         | Op.ArgReduce(extreme, axis) -> Reduce.argRule extreme axis
+        | Op.Linalg word -> Linalg.rule word
+        | Op.Recurrence(axis, reverse) -> Recurrence.rule axis reverse
+        | Op.ArgRunning(extreme, axis) -> Order.runningRule extreme axis
+        | Op.ArgSort(axis, descending) -> Order.argSortRule axis descending
+        | Op.SearchSorted right -> Order.searchRule right
+        | Op.TakeAlong axis -> Along.takeRule axis
+        | Op.AddAlong axis -> Along.addRule axis
+        | Op.Fourier inverse -> Transform.rule inverse
+        | Op.Random draw -> Draws.rule draw
         | Op.Call body -> Control.rule body
         | Op.Custom custom -> Custom.rule custom

@@ -225,6 +225,7 @@ module internal Scalarize =
         let unroll (node: Expr) : int[] voption =
             let n = node.Shape.Length
             match node.Op with
+            | _ when DType.isHalf node.DType -> ValueNone
             | Op.Variable _ when input[node] > 0 ->
                 let element = elementOf node.DType
                 ValueSome(Array.init n (fun i -> code.Load(typeOf node.DType, input[node] - 1, i, element)))
@@ -249,12 +250,7 @@ module internal Scalarize =
             | Op.Gather axis -> gather axis node
             | Op.ScatterAdd axis -> scatterAdd axis node
             | Op.Reduce(extreme, axes) -> ValueSome(reduce extreme axes node)
-            | Op.Variable _
-            | Op.Const _
-            | Op.Fold _
-            | Op.ArgReduce _
-            | Op.Call _
-            | Op.Custom _ -> ValueNone
+            | _ -> ValueNone
 
         let bytes (e: Expr) = e.Shape.Length * DType.size e.DType
 
@@ -295,7 +291,8 @@ module internal Scalarize =
     /// `inputs` are the variables, in the order in which they will be given.
     let tryCode (limit: int) (inputs: Expr[]) (roots: Expr[]) : ScalarCode voption =
         let nodes = Graph.topological roots
-        let isWide (e: Expr) = e.DType = DType.Int64
+        let isWide (e: Expr) =
+            e.DType = DType.Int64 || DType.isHalf e.DType
         if mayFit limit nodes && not (Array.exists isWide inputs) then
             let unroll = Unroll(limit, inputs)
             if unroll.TryAll nodes then

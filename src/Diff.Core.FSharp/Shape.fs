@@ -1,6 +1,17 @@
 namespace Diff
 
 open System
+open System.Numerics
+
+/// Checks of what callers give.
+[<RequireQualifiedAccess>]
+module internal Argument =
+    /// Fails when the array or one of its elements is null, and names which.
+    let noneIsNull (name: string) (items: 'T[]) =
+        ArgumentNullException.ThrowIfNull(items, name)
+        for i in 0 .. items.Length - 1 do
+            if isNull (box items[i]) then // a call must not make the name each time
+                raise (ArgumentNullException $"{name}[{i}]")
 
 /// Raised when the shapes of operands do not fit an operation.
 type ShapeException(message: string) =
@@ -15,17 +26,50 @@ type Shape private (dims: int[], length: int) =
 
     /// A shape of the given extents; fails when one is negative or the number of elements exceeds an int.
     new(dims: int[]) =
+        ArgumentNullException.ThrowIfNull(dims, nameof dims)
         let mutable length = 1L
         for d in dims do
-            if d < 0 then
-                raise (ShapeException $"shape: extents are at least 0, got {Shape.Text dims}")
-            length <- length * int64 d
-            if length > int64 Int32.MaxValue && not (Array.contains 0 dims) then
-                raise (ShapeException $"shape: {Shape.Text dims} has more than {Int32.MaxValue} elements")
-            length <- min length (int64 Int32.MaxValue + 1L)
+            if d < 0 || length > int64 Int32.MaxValue then
+                length <- -1L
+            elif length >= 0L then
+                length <- length * int64 d
+        if length < 0L || length > int64 Int32.MaxValue then
+            length <- Shape.Count(Array.map int64 dims)
         Shape(Array.copy dims, int length)
 
-    static member internal Text(dims: int seq) = "(" + String.Join(", ", dims) + ")"
+    /// The number of elements of many or large extents; fails when an array cannot have as many.
+    static member private Count(extents: int64[]) : int64 =
+        let text = Shape.Text extents
+        if Array.exists (fun d -> d < 0L) extents then
+            raise (ShapeException $"shape: extents are at least 0, got {text}")
+        let count = extents |> Array.fold (fun n d -> n * BigInteger d) BigInteger.One
+        if count > BigInteger Int32.MaxValue then
+            let overflow =
+                if count > BigInteger Int64.MaxValue then
+                    ", an overflow of 64 bits"
+                else
+                    ""
+            raise (
+                ShapeException
+                    $"shape: {text} has {count} elements{overflow}; the memory of one array holds at most {Int32.MaxValue}, so compute it in parts"
+            )
+        int64 count
+
+    /// A shape of extents that may come from outside, such as a file or another library; fails when one of them or the number of elements
+    /// exceeds an int.
+    static member FromExtents([<ParamArray>] extents: int64[]) : Shape =
+        ArgumentNullException.ThrowIfNull(extents, nameof extents)
+        let large = extents |> Array.tryFind (fun d -> d > int64 Int32.MaxValue)
+        Shape.Count extents |> ignore
+        match large with
+        | Some d ->
+            raise (
+                ShapeException
+                    $"shape: the extent {d} in {Shape.Text extents} exceeds {Int32.MaxValue}, the most that an axis can have"
+            )
+        | None -> Shape(Array.map int extents)
+
+    static member internal Text<'T>(dims: 'T seq) : string = "(" + String.Join(", ", dims) + ")"
     /// The shape of a scalar: no axes, one element.
     static member Scalar = scalar
     /// The extents; never to be changed.

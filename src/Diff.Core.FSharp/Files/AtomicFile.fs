@@ -145,6 +145,7 @@ type AtomicFile =
     static member Write(path: string, write: Action<Stream>, check: Action<Stream> | null) : unit =
         ArgumentException.ThrowIfNullOrEmpty(path, nameof path)
         ArgumentNullException.ThrowIfNull(write, nameof write)
+        FileText.checkPath path
         let target = Path.GetFullPath path
         if Directory.Exists target then
             raise (IOException $"{path}: is a folder, a file was expected")
@@ -166,6 +167,9 @@ type AtomicFile =
                 match e with
                 | :? DiffFormatException -> reraise ()
                 | :? IOException -> raise (IOException($"{path}: was not saved: {e.Message}", e))
+                // What .NET makes of EFBIG, a file larger than its system or a quota allows.
+                | :? ArgumentOutOfRangeException when e.Source = typeof<Stream>.Assembly.GetName().Name ->
+                    raise (IOException($"{path}: was not saved: {e.Message}", e))
                 | :? UnauthorizedAccessException ->
                     raise (UnauthorizedAccessException($"{path}: was not saved: {e.Message}", e))
                 | _ -> reraise ()

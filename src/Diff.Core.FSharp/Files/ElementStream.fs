@@ -16,6 +16,7 @@ module internal ElementStream =
     /// Opens a file for reading from front to back; a save may replace it meanwhile.
     let openRead (path: string) : FileStream =
         ArgumentException.ThrowIfNullOrEmpty(path, nameof path)
+        FileText.checkPath path
         if Directory.Exists path then
             raise (IOException $"{path}: is a folder, a file was expected")
         let share = FileShare.Read ||| FileShare.Delete
@@ -110,4 +111,7 @@ module internal ElementStream =
         | DType.Float64 -> write<float> stream bigEndian (array.Span<float>())
         | DType.Int32 -> write<int> stream bigEndian (array.Span<int>())
         | DType.Int64 -> write<int64> stream bigEndian (array.Span<int64>())
-        | _ -> write<bool> stream bigEndian (array.Span<bool>())
+        | DType.Bool -> write<bool> stream bigEndian (array.Span<bool>())
+        | DType.Float16 -> write<Half> stream bigEndian (array.Span<Half>())
+        | DType.BFloat16 -> write<BFloat16> stream bigEndian (array.Span<BFloat16>())
+        | other -> DType.unknown other

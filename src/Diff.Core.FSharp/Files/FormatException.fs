@@ -37,3 +37,20 @@ module internal FileText =
     let quote (text: string) = "'" + plain text + "'"
     let fail (path: string) (message: string) =
         raise (DiffFormatException(path, message))
+
+    /// Fails where a text for a file is null or cannot be written as UTF-8.
+    let checkText (operation: string) (what: string) (text: string | null) : unit =
+        match text with
+        | null -> raise (System.ArgumentException $"{operation}{what} is null")
+        | text ->
+            try
+                UTF8Encoding(false, true).GetByteCount text |> ignore
+            with :? EncoderFallbackException ->
+                raise (
+                    System.ArgumentException $"{operation}{what} {quote text} has half of a surrogate pair"
+                )
+
+    /// Fails where a path cannot be one on any system.
+    let checkPath (path: string) : unit =
+        if path.Contains '\000' then
+            raise (System.ArgumentException($"{plain path}: a path has no NUL character", nameof path))

@@ -55,7 +55,9 @@ type Idx =
         array
 
     /// Opens a file, unpacks it if it begins like gzip, reads it to its end.
-    static member private Read(path: string, fill: Func<Stream, IdxElement, int[], NDArray>) : NDArray =
+    static member private Read
+        (path: string, limits: FileLimits, fill: Func<Stream, IdxElement, int[], NDArray>)
+        : NDArray =
         use file = ElementStream.openRead path
         let zipped = file.ReadByte() = 0x1F && file.ReadByte() = 0x8B
         file.Position <- 0L
@@ -65,7 +67,7 @@ type Idx =
             else
                 file
         try
-            let struct (element, dims) = IdxHeader.read path stream file.Length zipped
+            let struct (element, dims) = IdxHeader.read path limits stream file.Length zipped
             let array = fill.Invoke(stream, element, dims)
             if stream.ReadByte() >= 0 then
                 FileText.fail
@@ -81,8 +83,19 @@ type Idx =
     /// <param name="path">The file.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is not IDX, or damaged.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string) : NDArray =
-        Idx.Read(path, fun stream element dims -> Idx.ReadNumbers(stream, element, dims))
+    static member Load(path: string) : NDArray = Idx.Load(path, null)
+
+    /// Loads a file: integers as int32, float32 and float64 as they are. A gzip file is unpacked.
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is not IDX, or damaged.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, limits: FileLimits | null) : NDArray =
+        Idx.Read(
+            path,
+            FileLimits.OrDefault limits,
+            fun stream element dims -> Idx.ReadNumbers(stream, element, dims)
+        )
 
     /// Loads a file as float32: each element times the scale, computed in float64 and rounded once; images
     /// take 1.0 / 255.
@@ -91,7 +104,7 @@ type Idx =
     /// <exception cref="T:Diff.DiffFormatException">The file is not IDX, or damaged.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
     static member LoadFloat32(path: string, scale: float) : NDArray =
-        Idx.Read(path, fun stream element dims -> Idx.ReadScaled(stream, element, dims, scale))
+        Idx.Read(path, FileLimits(), fun stream element dims -> Idx.ReadScaled(stream, element, dims, scale))
 
     static member private Range(element: IdxElement) : struct (float * float) =
         match element with
@@ -159,10 +172,9 @@ type Idx =
         ArgumentNullException.ThrowIfNull(array, nameof array)
         if not (Enum.IsDefined element) then
             raise (ArgumentException $"Idx.Save: there is no element type {int element}")
-        if array.Shape.Rank > IdxHeader.maxRank then
-            raise (
-                ArgumentException $"Idx.Save: rank {array.Shape.Rank}; at most {IdxHeader.maxRank} is allowed"
-            )
+        let most = (FileLimits()).MaxRank
+        if array.Shape.Rank > most then
+            raise (ArgumentException $"Idx.Save: rank {array.Shape.Rank}; at most {most} is allowed")
         for i in 0 .. array.Length - 1 do
             if not (Idx.Holds(element, array, i)) then
                 raise (

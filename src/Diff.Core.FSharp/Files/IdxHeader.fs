@@ -18,7 +18,6 @@ type IdxElement =
 /// http://yann.lecun.com/exdb/mnist, "the IDX file format"
 [<RequireQualifiedAccess>]
 module internal IdxHeader =
-    let maxRank = 32
     /// A byte of gzip cannot stand for more bytes than this (RFC 1951: 258 bytes for 2 bits).
     let private maxRatio = 1032L
 
@@ -50,7 +49,13 @@ module internal IdxHeader =
         Array.map int dims
 
     /// Element type and shape, checked against the size of the file.
-    let read (path: string) (stream: Stream) (fileSize: int64) (zipped: bool) : struct (IdxElement * int[]) =
+    let read
+        (path: string)
+        (limits: FileLimits)
+        (stream: Stream)
+        (fileSize: int64)
+        (zipped: bool)
+        : struct (IdxElement * int[]) =
         let magic =
             readBytes path stream 4 (fun found ->
                 $"header: an IDX header has at least 4 bytes, found {found}")
@@ -63,8 +68,8 @@ module internal IdxHeader =
             let known = "08, 09, 0B, 0C, 0D and 0E are allowed"
             FileText.fail path $"header: magic: element type 0x{magic[2]:X2} is unknown; {known}"
         let rank = int magic[3]
-        if rank > maxRank then
-            FileText.fail path $"header: {rank} dimensions; at most {maxRank} are allowed"
+        if rank > limits.MaxRank then
+            FileText.fail path $"header: {rank} dimensions; at most {limits.MaxRank} are allowed"
         let bytes =
             readBytes path stream (4 * rank) (fun found ->
                 $"header: {rank} dimensions need {4 + 4 * rank} bytes, found {4 + found}")
@@ -79,6 +84,10 @@ module internal IdxHeader =
                 FileText.fail
                     path
                     $"header: it declares {needed} bytes, more than {fileSize} bytes of gzip can hold"
+            if needed > limits.MaxUnpackedBytes then
+                FileText.fail
+                    path
+                    $"header: it declares {needed} bytes; at most {limits.MaxUnpackedBytes} are allowed"
         elif needed <> found then
             let problem =
                 if needed > found then

@@ -17,8 +17,8 @@ type SafetensorsFile internal (tensors: Dictionary<string, NDArray>, metadata: D
     member _.Metadata: IReadOnlyDictionary<string, string> = ReadOnlyDictionary metadata
 
 /// Named arrays in the safetensors format, https://github.com/huggingface/safetensors: F64, F32, I64, I32
-/// and BOOL, bit by bit. F16 and BF16 are loaded as float32 and U8 as int32, which hold the same numbers;
-/// other types are refused.
+/// and BOOL, bit by bit, F16 and BF16 too. These are loaded as float32, unless asked for as they are, and U8 as
+/// int32, which hold the same numbers; other types are refused.
 [<AbstractClass; Sealed>]
 type Safetensors =
     static member private Word(dtype: DType) : string =
@@ -27,27 +27,22 @@ type Safetensors =
         | DType.Float64 -> "F64"
         | DType.Int32 -> "I32"
         | DType.Int64 -> "I64"
-        | _ -> "BOOL"
+        | DType.Float16 -> "F16"
+        | DType.BFloat16 -> "BF16"
+        | DType.Bool -> "BOOL"
+        | other -> DType.unknown other
 
     static member private Refuse(message: string) : 'T =
         raise (ArgumentException("Safetensors.Save: " + message))
 
-    static member private CheckText(what: string, text: string | null) : unit =
-        match text with
-        | null -> Safetensors.Refuse $"{what} is null"
-        | text ->
-            try
-                UTF8Encoding(false, true).GetByteCount text |> ignore
-            with :? EncoderFallbackException ->
-                Safetensors.Refuse $"{what} {FileText.quote text} has half of a surrogate pair"
-
     static member private Check(tensors: IReadOnlyDictionary<string, NDArray>) : unit =
-        let most, rank = SafetensorsHeader.maxTensors, SafetensorsHeader.maxRank
+        let limits = FileLimits()
+        let most, rank = limits.MaxTensors, limits.MaxRank
         if tensors.Count > most then
             Safetensors.Refuse $"at most {most} tensors are allowed, got {tensors.Count}"
         for pair in tensors do
             let name, array = pair.Key, pair.Value
-            Safetensors.CheckText("a name", name)
+            FileText.checkText "Safetensors.Save: " "a name" name
             if name = SafetensorsHeader.Metadata then
                 Safetensors.Refuse $"the name '{name}' belongs to the format; choose another"
             if isNull (box array) then
@@ -89,12 +84,13 @@ type Safetensors =
                 Seq.toArray metadata
                 |> Array.sortWith (fun a b -> String.CompareOrdinal(a.Key, b.Key))
         for note in notes do
-            Safetensors.CheckText("a key of the metadata", note.Key)
-            Safetensors.CheckText("a value of the metadata", note.Value)
+            FileText.checkText "Safetensors.Save: " "a key of the metadata" note.Key
+            FileText.checkText "Safetensors.Save: " "a value of the metadata" note.Value
         let layout = Safetensors.Layout tensors
         let byName =
             layout |> Array.sortWith (fun a b -> String.CompareOrdinal(a.Name, b.Name))
-        let header, most = SafetensorsHeader.write byName notes, SafetensorsHeader.maxBytes
+        let header, most =
+            SafetensorsHeader.write byName notes, (FileLimits()).MaxHeaderBytes
         if header.Length - 8 > most then
             Safetensors.Refuse
                 $"names and metadata take {header.Length - 8} bytes; at most {most} are allowed"
@@ -118,7 +114,7 @@ type Safetensors =
             metadata: IReadOnlyDictionary<string, string> | null
         ) : unit =
         let check =
-            Action<Stream>(fun stream -> SafetensorsHeader.read path stream |> ignore)
+            Action<Stream>(fun stream -> SafetensorsHeader.read path (FileLimits()) stream |> ignore)
         AtomicFile.Write(path, Safetensors.Writer(tensors, metadata), check)
 
     /// Saves arrays in one step, without notes.
@@ -146,7 +142,9 @@ type Safetensors =
                 path
                 $"tensor {FileText.quote entry.Name}: element {other} of BOOL is neither 0 nor 1"
 
-    static member private ReadTensor(path: string, stream: Stream, entry: SafetensorsEntry) : NDArray =
+    static member private ReadTensor
+        (path: string, stream: Stream, keepHalf: bool, entry: SafetensorsEntry)
+        : NDArray =
         let filled dtype (fill: NDArray -> unit) =
             let array = NDArray.Zeros(dtype, Shape entry.Dims)
             fill array
@@ -154,6 +152,10 @@ type Safetensors =
         match entry.Word with
         | "F64" -> filled DType.Float64 (fun a -> ElementStream.read stream false (a.Span<float>()))
         | "F32" -> filled DType.Float32 (fun a -> ElementStream.read stream false (a.Span<float32>()))
+        | "F16" when keepHalf ->
+            filled DType.Float16 (fun a -> ElementStream.read stream false (a.Span<Half>()))
+        | "BF16" when keepHalf ->
+            filled DType.BFloat16 (fun a -> ElementStream.read stream false (a.Span<BFloat16>()))
         | "F16" ->
             filled DType.Float32 (fun a ->
                 ElementStream.readAs<Half, float32> stream false (a.Span<float32>()))
@@ -165,16 +167,44 @@ type Safetensors =
 
     /// Loads a file. All that the header says is checked before memory is taken; names are only names.
     /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <param name="keepHalf">Whether F16 and BF16 stay what they are; else they become float32.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a
     /// type that cannot be loaded.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string) : SafetensorsFile =
+    static member Load(path: string, limits: FileLimits | null, keepHalf: bool) : SafetensorsFile =
         use stream = ElementStream.openRead path
         try
-            let entries, metadata = SafetensorsHeader.read path stream
+            let entries, metadata =
+                SafetensorsHeader.read path (FileLimits.OrDefault limits) stream
             let tensors = Dictionary<string, NDArray>(entries.Count, StringComparer.Ordinal)
             for entry in entries do
-                tensors.Add(entry.Name, Safetensors.ReadTensor(path, stream, entry))
+                tensors.Add(entry.Name, Safetensors.ReadTensor(path, stream, keepHalf, entry))
             SafetensorsFile(tensors, metadata)
         with :? EndOfStreamException as e ->
             raise (DiffFormatException(path, "the file became shorter while it was read", e))
+
+    /// Loads a file, F16 and BF16 as float32.
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a
+    /// type that cannot be loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, limits: FileLimits | null) : SafetensorsFile =
+        Safetensors.Load(path, limits, false)
+
+    /// Loads a file.
+    /// <param name="path">The file.</param>
+    /// <param name="keepHalf">Whether F16 and BF16 stay what they are; else they become float32.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a
+    /// type that cannot be loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, keepHalf: bool) : SafetensorsFile =
+        Safetensors.Load(path, null, keepHalf)
+
+    /// Loads a file, F16 and BF16 as float32.
+    /// <param name="path">The file.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a
+    /// type that cannot be loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string) : SafetensorsFile = Safetensors.Load(path, null, false)

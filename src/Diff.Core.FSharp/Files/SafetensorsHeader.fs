@@ -23,9 +23,6 @@ type internal SafetensorsEntry =
 /// https://github.com/huggingface/safetensors#format
 [<RequireQualifiedAccess>]
 module internal SafetensorsHeader =
-    let maxBytes = 100_000_000
-    let maxTensors = 1_000_000
-    let maxRank = 32
     [<Literal>]
     let Metadata = "__metadata__"
 
@@ -43,28 +40,14 @@ module internal SafetensorsHeader =
 
     /// The shape as an array can have it, after a check that its elements fill exactly the bytes given.
     let private shape path (tensor: Place) word (dims: uint64[]) (given: uint64) : int[] =
-        let text () = "[" + String.Join(", ", dims) + "]"
-        let times (a: uint64) (b: uint64) =
-            let mutable low = 0UL
-            if Math.BigMul(a, b, &low) <> 0UL then
-                FileText.fail
-                    path
-                    $"{tensor}: shape {text ()} of {word}: the number of bytes overflows 64 bits"
-            low
-        let count = Array.fold times 1UL dims
-        let needed = times count sizes[word]
+        let text = "[" + String.Join(", ", dims) + "]"
+        let needed =
+            FileShape.bytes path (fun () -> $"{tensor}: shape {text} of {word}") dims sizes[word]
         if needed <> given then
             FileText.fail
                 path
-                $"{tensor}: shape {text ()} of {word} needs {needed} bytes, data_offsets give {given}"
-        if
-            count > uint64 Array.MaxLength
-            || dims |> Array.exists (fun d -> d > uint64 Int32.MaxValue)
-        then
-            FileText.fail
-                path
-                $"{tensor}: shape {text ()} is too large: an array has at most {Array.MaxLength} elements"
-        Array.map int dims
+                $"{tensor}: shape {text} of {word} needs {needed} bytes, data_offsets give {given}"
+        FileShape.toInts path (fun () -> $"{tensor}: shape {text}") dims
 
     let private checkedEntry path tensor name word dims (offsets: uint64[]) : SafetensorsEntry =
         if not (sizes.ContainsKey word) then
@@ -81,7 +64,12 @@ module internal SafetensorsHeader =
           Begin = first
           End = last }
 
-    let private entry path (name: string) (reader: byref<Utf8JsonReader>) : SafetensorsEntry =
+    let private entry
+        path
+        (limits: FileLimits)
+        (name: string)
+        (reader: byref<Utf8JsonReader>)
+        : SafetensorsEntry =
         let tensor =
             { Kind = "tensor"
               Name = name
@@ -108,7 +96,7 @@ module internal SafetensorsHeader =
                         path
                         { tensor with
                             Field = "shape (its dimensions, the rank)" }
-                        maxRank
+                        limits.MaxRank
                         &reader
             | "data_offsets" ->
                 once (not (isNull offsets))
@@ -167,17 +155,21 @@ module internal SafetensorsHeader =
 
     /// The tensors in the order of their bytes, and the metadata, with everything checked. The stream
     /// stands behind the header.
-    let read (path: string) (stream: Stream) : List<SafetensorsEntry> * Dictionary<string, string> =
+    let read
+        (path: string)
+        (limits: FileLimits)
+        (stream: Stream)
+        : List<SafetensorsEntry> * Dictionary<string, string> =
         let size = stream.Length
         if size < 8L then
             FileText.fail path $"header: the file has {size} bytes, the length of the header alone takes 8"
         let prefix = Array.zeroCreate 8
         stream.ReadExactly(prefix, 0, 8)
         let length = BinaryPrimitives.ReadUInt64LittleEndian(ReadOnlySpan prefix)
-        if length > uint64 maxBytes then
+        if length > uint64 limits.MaxHeaderBytes then
             FileText.fail
                 path
-                $"header: its length {length} is too large; at most {maxBytes} bytes are allowed"
+                $"header: its length {length} is too large; at most {limits.MaxHeaderBytes} bytes are allowed"
         if length > uint64 (size - 8L) then
             let problem = $"reaches past the end of the file of {size} bytes: it is truncated"
             FileText.fail path $"header: its length {length} {problem}"
@@ -203,11 +195,11 @@ module internal SafetensorsHeader =
             if name = Metadata then
                 notes <- metadata path &reader
             else
-                if entries.Count = maxTensors then
+                if entries.Count = limits.MaxTensors then
                     FileText.fail
                         path
-                        $"header: more than {maxTensors} tensors; at most {maxTensors} are allowed"
-                entries.Add(entry path name &reader)
+                        $"header: more than {limits.MaxTensors} tensors; at most {limits.MaxTensors} are allowed"
+                entries.Add(entry path limits name &reader)
         checkLayout path entries (uint64 (size - 8L) - length)
         entries, notes
 

@@ -18,7 +18,7 @@ module internal Control =
         let sources =
             let captured (e: Expr) =
                 match e.Op with
-                | Op.Variable _ -> DType.isFloat e.DType && not (Array.contains e holes)
+                | Op.Variable _ -> DType.isReal e.DType && not (Array.contains e holes)
                 | _ -> false
             let ofArguments = Graph.dependents holes nodes
             if ofArguments[output] then
@@ -47,8 +47,9 @@ module internal Control =
                     if not taken[a] then
                         taken[a] <- true
                         capture a
-        if not inside[output] then
-            output // depends on nothing that has a derivative: there is nothing to recompute
+        let isCaptured = Array.contains output sources && not (Array.contains output holes)
+        if isCaptured || not inside[output] then
+            output // a variable, or nothing that has a derivative: there is nothing to recompute
         else
             let more = captured.ToArray()
             let moreHoles = more |> Array.map (fun e -> Leaf.input "captured" e.Shape e.DType)
@@ -66,7 +67,7 @@ module internal Control =
                 let fresh =
                     xs
                     |> Array.map (fun x ->
-                        if DType.isFloat x.DType then
+                        if DType.isReal x.DType then
                             Expr(Op.Barrier, [| x; g |], x.Shape, x.DType)
                         else
                             x)

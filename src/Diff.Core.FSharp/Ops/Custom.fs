@@ -60,7 +60,7 @@ module internal Custom =
             (fun i (x: Expr) (g: Expr | null) ->
                 match g with
                 | null -> ()
-                | g when g.Shape.Equals x.Shape && g.DType = x.DType -> ()
+                | g when g.Shape.Equals x.Shape && g.DType = DType.ofDerivative x.DType -> ()
                 | g ->
                     raise (
                         ShapeException

@@ -13,6 +13,7 @@ module internal Einsum =
         for a in args do
             if a.DType = DType.Bool then
                 raise (DTypeException $"einsum \"{notation}\": expected numbers, got bool; cast it")
+            Loop.refuseHalf $"einsum \"{notation}\"" a
             if a.DType <> args[0].DType then
                 raise (
                     DTypeException
@@ -54,6 +55,13 @@ module internal Einsum =
                 { Inputs = [| String labels |]
                   Output = String(order |> Array.map (fun i -> labels[i])) }
             Expr.Contract(spec, [| x |], Shape(order |> Array.map (fun i -> x.Shape[i])))
+
+    /// The same for notations from outside.
+    let ofNotation (notation: string) (extents: IReadOnlyDictionary<char, int>) (args: Expr[]) : Expr =
+        ArgumentNullException.ThrowIfNull(notation, nameof notation)
+        Argument.noneIsNull "operands" args
+        EinsumSpec.checkOutput notation
+        make notation extents args
 
     /// The extent of every label of a node.
     let sizes (spec: EinsumSpec) (node: Expr) : Dictionary<char, int> =

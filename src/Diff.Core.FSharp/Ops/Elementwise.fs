@@ -2,37 +2,18 @@ namespace Diff
 
 open System
 open System.Collections.Generic
-
-/// A scalar function: value, derivative and where it is smooth.
-type internal ScalarRule =
-    {
-        /// The loop for an element type.
-        Value: DType -> Kernel
-        Derivative: Derivative
-        /// For each operand, an interval in which the function is smooth; the laws draw their points from there.
-        Domain: (float * float)[]
-    }
+open System.Numerics.Tensors
 
 /// Scalar functions applied index by index: one row each.
 [<RequireQualifiedAccess>]
 module internal Elementwise =
     let private map fn (xs: Expr list) = Expr.Map(fn, Array.ofList xs)
     let private where (condition: Expr) a b = map Fn.Where [ condition; a; b ]
-    let private any = -2.0, 2.0
-
-    /// A scalar constant of the element type of x.
-    let private like (x: Expr) value = Expr.Full(value, Shape.Scalar, x.DType)
-
+    let private any = Row.any
+    let private like (x: Expr) value = Row.like x value
     let inline private unary ([<InlineIfLambda>] value: float -> float) partial domain =
-        { Value = Loops.floats1 value
-          Derivative = Pointwise(fun _ xs y g -> partial ((xs: Expr[]).[0]) y * g)
-          Domain = [| domain |] }
-
-    /// A function that passes nothing back, of so many numbers (none for a function of bools).
-    let private flat value numbers =
-        { Value = value
-          Derivative = Zero
-          Domain = Array.create numbers any }
+        Row.unary value partial domain
+    let private flat value numbers = Row.flat value numbers
 
     /// Half of the cotangent goes to each of two equal operands.
     let private extreme value wins =
@@ -43,13 +24,16 @@ module internal Elementwise =
                 where (map Fn.Equal [ x; other ]) (0.5 * g) (where (map wins [ x; other ]) g (like g 0.0)))
           Domain = [| (-2.0, -0.1); (0.1, 2.0) |] }
 
-    /// ∂(x^y)/∂x = y·x^(y−1), which is 0 for y = 0 also where x = 0; ∂(x^y)/∂y = x^y·log x, taken as 0 where x = 0.
+    /// ∂(x^y)/∂x = y·x^(y−1), taken as 0 where y = 0 and 1/x is no finite number; ∂(x^y)/∂y = x^y·log x, taken as 0 where x = 0.
     /// In the branch not taken stands a power and a logarithm that exist, so that derivatives of the branch exist too.
     let private powTimes i (xs: Expr[]) (power: Expr) g =
         let x, y = xs[0], xs[1]
         if i = 0 then
-            let isZero = map Fn.Equal [ y; 0.0 ]
-            where isZero (like g 0.0) (y * map Fn.Pow [ x; where isZero (like y 1.0) (y - 1.0) ] * g)
+            // Elsewhere y = 0 is a point like any other: the derivative changes with y there.
+            let least = if x.DType = DType.Float32 then 1e-37 else 1e-300
+            let hasInverse = map Fn.Greater [ map Fn.Abs [ x ]; like x least ]
+            let isFlat = map Fn.And [ map Fn.Equal [ y; 0.0 ]; map Fn.Not [ hasInverse ] ]
+            where isFlat (like g 0.0) (y * map Fn.Pow [ x; where isFlat (like y 1.0) (y - 1.0) ] * g)
         else
             let isZero = map Fn.Equal [ x; 0.0 ]
             where isZero (like g 0.0) (power * log (where isZero (like x 1.0) x) * g)
@@ -97,7 +81,7 @@ module internal Elementwise =
               Derivative = Multilinear(fun i xs g -> xs[1 - i] * g)
               Domain = [| any; any |] }
         | Fn.Div ->
-            { Value = Loops.floats2 (fun x y -> x / y)
+            { Value = Loops.exact2 (fun x y -> x / y) (Row.divide "div" (fun m n -> m / n))
               Derivative = Pointwise(fun i xs y g -> if i = 0 then g / xs[1] else -(y * (g / xs[1])))
               Domain = [| any; (0.3, 2.0) |] }
         | Fn.Pow ->
@@ -121,6 +105,49 @@ module internal Elementwise =
                         (if i = 1 then g else Expr.ZerosLike g)
                         (if i = 1 then Expr.ZerosLike g else g))
               Domain = [| (0.0, 1.0); any; any |] }
+        | Fn.Cbrt
+        | Fn.Log2
+        | Fn.Log10
+        | Fn.Exp2
+        | Fn.Asin
+        | Fn.Acos
+        | Fn.Atan
+        | Fn.Sinh
+        | Fn.Cosh
+        | Fn.Asinh
+        | Fn.Acosh
+        | Fn.Atanh
+        | Fn.OneMinusSquare
+        | Fn.Atan2
+        | Fn.Hypot
+        | Fn.Direction
+        | Fn.Logaddexp
+        | Fn.Sinc
+        | Fn.SincDerivative
+        | Fn.Floor
+        | Fn.Ceil
+        | Fn.Round
+        | Fn.Trunc
+        | Fn.Fmod as fn -> ElementaryRows.rule fn
+        | Fn.Erf
+        | Fn.Erfc
+        | Fn.Erfcx
+        | Fn.ErfcxDerivative
+        | Fn.Erfinv
+        | Fn.Ndtr
+        | Fn.LogNdtr
+        | Fn.Gaussian
+        | Fn.Lgamma
+        | Fn.Digamma
+        | Fn.Polygamma
+        | Fn.GammaDensity
+        | Fn.Gammainc
+        | Fn.Gammaincc
+        | Fn.GammaincDerivative
+        | Fn.Lbeta
+        | Fn.BetaDensity
+        | Fn.Betainc
+        | Fn.BetaincDerivative as fn -> SpecialRows.rule fn
 
     /// One kernel for each element type, made when first asked for: nothing else of the node matters.
     let private kernels fn : Expr -> Kernel =
@@ -150,23 +177,48 @@ module internal Elementwise =
                 | DType.Float32 -> Loops.one toFloat float32 id
                 | DType.Int32 -> Loops.one toInt int id
                 | DType.Int64 -> Loops.one toInt (id: int64 -> int64) id
-                | _ -> Loops.one toFloat ((<>) 0.0) id
+                | DType.Bool -> Loops.one toFloat ((<>) 0.0) id
+                | DType.Float16 -> Loops.one toFloat (fun (x: float) -> Half.op_Explicit x: Half) id
+                | DType.BFloat16 -> Loops.one toFloat BFloat16.OfDouble id
+                | other -> DType.unknown other
             match from with
+            | DType.Float16 when node.DType = DType.Float32 ->
+                Kernel(fun args result ->
+                    TensorPrimitives.ConvertToSingle(
+                        (Span<Half>.op_Implicit(args[0].Span<Half>()): ReadOnlySpan<Half>),
+                        result.Span<float32>()
+                    ))
+            | DType.Float32 when node.DType = DType.Float16 ->
+                Kernel(fun args result ->
+                    TensorPrimitives.ConvertToHalf(
+                        (Span<float32>.op_Implicit(args[0].Span<float32>()): ReadOnlySpan<float32>),
+                        result.Span<Half>()
+                    ))
+            | DType.Float16 -> into (float: Half -> float) int64
+            | DType.BFloat16 ->
+                into (fun (x: BFloat16) -> x.ToDouble()) (fun (x: BFloat16) -> int64 (x.ToDouble()))
             | DType.Float64 -> into (id: float -> float) int64
             | DType.Float32 -> into (float: float32 -> float) int64
             | DType.Int32 -> into (float: int -> float) int64
             | DType.Int64 -> into (float: int64 -> float) id
-            | _ -> into (fun (b: bool) -> if b then 1.0 else 0.0) Loops.ofBool
+            | DType.Bool -> into (fun (b: bool) -> if b then 1.0 else 0.0) Loops.ofBool
+            | other -> DType.unknown other
 
     let makeCast (dtype: DType) (x: Expr) =
+        let isOfHalf = DType.isHalf dtype || DType.isHalf x.DType
         if x.DType = dtype then
             x
+        elif isOfHalf && not (DType.isReal dtype && DType.isReal x.DType) then
+            raise (
+                DTypeException
+                    $"cast: {DType.name x.DType} does not become {DType.name dtype} at once; cast it to float32 first"
+            )
         else
             Expr(Op.Cast, [| x |], x.Shape, dtype)
 
     /// Conversion between element types: floats to integers by cutting off, anything to bool as "is not 0".
     let castRule: Rule =
-        { Derivative = Linear(fun _ xs g -> makeCast xs[0].DType g)
+        { Derivative = Linear(fun _ xs g -> makeCast (DType.ofDerivative xs[0].DType) g)
           Kernel = fun node -> converted node.Args[0].DType node
           Batching = Stacked Op.Cast }
 
@@ -179,7 +231,7 @@ module internal Elementwise =
 
     /// The identity in its first argument; the others only have to be there before.
     let barrierRule: Rule =
-        { Derivative = Linear(fun i xs g -> if i = 0 then g else Expr.ZerosLike xs[i])
+        { Derivative = Linear(fun i xs g -> if i = 0 then g else Expr.NoDerivative xs[i])
           Kernel = fun _ -> Kernel copy
           Batching =
             Mapped(fun n stacked args node ->

@@ -33,6 +33,7 @@ module internal Index =
             )
         if x.DType = DType.Bool then
             raise (DTypeException "scatter_add: expected numbers, got bool; cast them")
+        Loop.refuseHalf "scatter_add" x
         Expr(Op.ScatterAdd axis, [| x; indices |], shape, x.DType)
 
     /// What an index out of range is answered with.
@@ -171,3 +172,27 @@ module internal Index =
                 | DType.Int32 -> addSlabs<int> axis node.Shape width
                 | _ -> addSlabs<int64> axis node.Shape width
           Batching = Mapped(scatterAddStacked axis) }
+
+    // ---- Classes ------------------------------------------------------------------------------------------------------
+
+    /// Integers of any shape, which every run checks: 0 … classes − 1.
+    let classIndices (classes: int) (indices: Expr) : Expr =
+        integers "cross_entropy" indices
+        Expr(Op.ClassIndices classes, [| indices |], indices.Shape, indices.DType)
+
+    /// What a class that does not exist is answered with.
+    let noClass (classes: int) (index: int64) (row: int64) : exn =
+        IndexOutOfRangeException
+            $"cross_entropy: class {index} of row {row} is outside 0 to {classes - 1}, for the logits have {classes} classes; mask such rows out, and give them any class"
+
+    let classRule classes : Rule =
+        { Derivative = Zero
+          Kernel =
+            fun _ ->
+                Kernel(fun args result ->
+                    for row in 0 .. args[0].Length - 1 do
+                        let index = indexAt args[0] row
+                        if index < 0L || index >= int64 classes then
+                            raise (noClass classes index (int64 row))
+                    args[0].CopyTo result)
+          Batching = Stacked(Op.ClassIndices classes) }

@@ -19,7 +19,14 @@ module internal Leaf =
     /// 0, 1, 2 … along an axis, the same at every other index.
     let iota (shape: Shape) axis dtype : Expr =
         if dtype = DType.Bool then
-            raise (DTypeException "iota: expected an element type of numbers, got bool")
+            raise (
+                DTypeException "iota: expected an element type of numbers that are computed with, got bool"
+            )
+        if DType.isHalf dtype then
+            raise (
+                DTypeException
+                    $"iota: expected a type that is computed with, got {DType.name dtype}; cast it after"
+            )
         Expr(Op.Iota(Shape.axis "iota" shape axis), [||], shape, dtype)
 
     let private given: Rule =

@@ -49,6 +49,20 @@ module internal Loops =
         | DType.Float32 -> two (fun (x: float32) -> float x) (fun (y: float) -> float32 y) (fun x y -> f x y)
         | dtype -> refused dtype
 
+    /// Any number of operands of a float type, given to the function as an array.
+    let floatsOf (f: System.Func<float[], float>) : DType -> Kernel =
+        let run (toFloat: 'T -> float) (ofFloat: float -> 'T) =
+            Kernel(fun args result ->
+                let operands = Array.zeroCreate args.Length
+                for i in 0 .. result.Length - 1 do
+                    for k in 0 .. args.Length - 1 do
+                        operands[k] <- toFloat (args[k].Span<'T>()[i])
+                    result.Span<'T>()[i] <- ofFloat (f.Invoke operands))
+        function
+        | DType.Float64 -> run (id: float -> float) id
+        | DType.Float32 -> run (float: float32 -> float) float32
+        | dtype -> refused dtype
+
     /// One operand of any type; bools are 0 and 1.
     let inline exact1
         ([<InlineIfLambda>] f: float -> float)
@@ -81,7 +95,8 @@ module internal Loops =
         | DType.Float32 -> two (fun (x: float32) -> float x) (fun (y: bool) -> y) (fun x y -> f x y)
         | DType.Int32 -> two (fun (x: int) -> int64 x) (fun (y: bool) -> y) (fun x y -> g x y)
         | DType.Int64 -> two (fun (x: int64) -> x) (fun (y: bool) -> y) (fun x y -> g x y)
-        | _ -> two ofBool (fun (y: bool) -> y) (fun x y -> g x y)
+        | DType.Bool -> two ofBool (fun (y: bool) -> y) (fun x y -> g x y)
+        | dtype -> refused dtype
 
     let private chosen =
         { new IMove with

@@ -5,13 +5,14 @@ open System
 /// Reductions that compare: the largest and smallest value, and where it is.
 [<RequireQualifiedAccess>]
 module internal Reduce =
-    let private name extreme = "reduce_" + Formula.extremeName extreme
+    let private name extreme = "reduce_" + Op.extremeName extreme
 
     /// The value expanded back along the axes that a reduction removed.
     let expand (axes: int[]) (shape: Shape) (x: Expr) : Expr =
         Expr.BroadcastTo(Reshape.make (Shape.reduce true axes shape) x, shape)
 
     let sum (axes: int[]) (x: Expr) : Expr =
+        Loop.refuseHalf "sum" x
         let labels = EinsumSpec.labels x.Rank
         let kept =
             labels
@@ -32,10 +33,11 @@ module internal Reduce =
         if axes |> Array.exists (fun axis -> x.Shape[axis] = 0) then
             raise (
                 ShapeException
-                    $"{operation}: shape {x.Shape} has no elements along the axes {Shape.Text axes}, so there is no value to pick"
+                    $"{operation}: shape {x.Shape} is empty along the axes {Shape.Text axes}, so there is no value to pick"
             )
         if x.DType = DType.Bool then
             raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+        Loop.refuseHalf operation x
 
     let make extreme (axes: int[]) (x: Expr) : Expr =
         nonEmpty (name extreme) x axes
@@ -45,8 +47,8 @@ module internal Reduce =
             Expr(Op.Reduce(extreme, axes), [| x |], Shape.reduce false axes x.Shape, x.DType)
 
     let arg extreme axis (x: Expr) : Expr =
-        let axis = Shape.axis ("arg" + Formula.extremeName extreme) x.Shape axis
-        nonEmpty ("arg" + Formula.extremeName extreme) x [| axis |]
+        let axis = Shape.axis ("arg" + Op.extremeName extreme) x.Shape axis
+        nonEmpty ("arg" + Op.extremeName extreme) x [| axis |]
         Expr(Op.ArgReduce(extreme, axis), [| x |], Shape.reduce false [| axis |] x.Shape, DType.Int64)
 
     /// Calls `f start` for each group and `g i` … the elements of a group lie at base + inner offset.

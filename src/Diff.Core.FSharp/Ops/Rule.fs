@@ -1,5 +1,8 @@
 namespace Diff
 
+open System
+open System.Numerics
+
 /// How an operation passes derivatives back. Forward mode needs no rule of its own: see Gradient.jvp.
 /// The first argument of most is the position of the operand in question, then come the operands `xs`,
 /// the value `y` and the cotangent `g` of the value. Only operands of float types are ever asked for.
@@ -58,6 +61,10 @@ module internal Stack =
 type internal IMove =
     abstract Run<'T when 'T: unmanaged> : args: NDArray[] * result: NDArray -> unit
 
+/// Something done to numbers whatever their type.
+type internal INumeric =
+    abstract Run<'T when 'T: unmanaged and 'T :> INumber<'T>> : args: NDArray[] * result: NDArray -> unit
+
 /// Loops that several reference evaluations share.
 [<RequireQualifiedAccess>]
 module internal Loop =
@@ -68,7 +75,26 @@ module internal Loop =
         | DType.Float64 -> action.Run<float>(args, result)
         | DType.Int32 -> action.Run<int>(args, result)
         | DType.Int64 -> action.Run<int64>(args, result)
-        | _ -> action.Run<bool>(args, result)
+        | DType.Bool -> action.Run<bool>(args, result)
+        | DType.Float16 -> action.Run<Half>(args, result)
+        | DType.BFloat16 -> action.Run<BFloat16>(args, result)
+        | other -> DType.unknown other
+
+    /// Numbers of half precision are only stored and moved.
+    let refuseHalf operation (x: Expr) =
+        if DType.isHalf x.DType then
+            raise (
+                DTypeException
+                    $"{operation}: expected a type that is computed with, got {DType.name x.DType}; cast it to float32"
+            )
+
+    /// Does it to the numbers of the element type; there is nothing to do to bools.
+    let numeric (dtype: DType) (action: INumeric) : Kernel =
+        match dtype with
+        | DType.Float32 -> Kernel(fun args result -> action.Run<float32>(args, result))
+        | DType.Float64 -> Kernel(fun args result -> action.Run<float>(args, result))
+        | DType.Int32 -> Kernel(fun args result -> action.Run<int>(args, result))
+        | _ -> Kernel(fun args result -> action.Run<int64>(args, result))
 
     /// The offsets of all index combinations of some axes with given strides, in row-major order.
     let offsets (extents: int[]) (strides: int[]) : int[] =

@@ -54,6 +54,7 @@ module internal Unfold =
             )
         if x.DType = DType.Bool then
             raise (DTypeException "fold: expected numbers, got bool; cast them")
+        Loop.refuseHalf "fold" x
         let dims = x.Shape.Dims
         let positions, size = dims[axis], dims[axis + 1]
         checkWindow "fold" size step dilation

@@ -133,22 +133,12 @@ module internal Latex =
                 Trait = Window(parts[0], starts, steps, shape, whole) }
         | Op.Embed(starts, steps) ->
             LatexPart.call "embed" (commas (Words.window starts steps node.Args[0].Shape shape)) parts
-        | Op.Unfold(axis, size, step, dilation) ->
-            LatexPart.call "unfold" (String.Join(",", [ axis; size; step; dilation ])) parts
-        | Op.Fold(axis, extent, step, dilation) ->
-            LatexPart.call "fold" (String.Join(",", [ axis; extent; step; dilation ])) parts
-        | Op.Concat axis -> LatexPart.call "concat" (string axis) parts
-        | Op.Gather axis -> LatexPart.call "gather" (string axis) parts
-        | Op.ScatterAdd axis -> LatexPart.call "scatter_add" (string axis) parts
-        | Op.Reduce(extreme, over) ->
-            LatexPart.call (Words.extremeName extreme) (axes over node.Args[0]) parts
-        | Op.ArgReduce(extreme, axis) ->
-            LatexPart.call ("arg" + Words.extremeName extreme) (string axis) parts
+        | Op.Reduce(extreme, over) -> LatexPart.call (Op.extremeName extreme) (axes over node.Args[0]) parts
         | Op.Cast -> LatexPart.call (DType.name node.DType) "" parts
-        | Op.StopGradient
-        | Op.Barrier
-        | Op.Call _
-        | Op.Custom _ -> LatexPart.call (Words.op node.Op) "" parts
+        | op ->
+            match Op.plain op with
+            | ValueSome(struct (name, numbers)) -> LatexPart.call name (String.Join(",", numbers)) parts
+            | ValueNone -> LatexPart.call (Words.op op) "" parts
 
     let private leafText (op: Op) =
         match op with

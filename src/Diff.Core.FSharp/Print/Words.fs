@@ -9,9 +9,9 @@ module internal Words =
     let number (value: Scalar) =
         if value.DType = DType.Bool then
             (if value.Bits = 0L then "false" else "true")
-        elif not (DType.isFloat value.DType) then
+        elif not (DType.isReal value.DType) then
             value.Bits.ToString CultureInfo.InvariantCulture
-        elif value.DType = DType.Float32 then
+        elif value.DType <> DType.Float64 then
             (float32 value.AsFloat).ToString("R", CultureInfo.InvariantCulture)
         else
             value.AsFloat.ToString("R", CultureInfo.InvariantCulture)
@@ -110,11 +110,6 @@ module internal Words =
                 string start + ":" + string step
         list (Array.map2 axis starts steps)
 
-    let extremeName =
-        function
-        | Extreme.Max -> "max"
-        | Extreme.Min -> "min"
-
     let private dims (dims: int[]) = "[" + String.Join(",", dims) + "]"
 
     /// The name of an operation in listings and messages, with what it carries.
@@ -123,23 +118,18 @@ module internal Words =
         | Op.Variable v -> if v.Name = "" then "variable" else v.Name
         | Op.Const c -> number c
         | Op.Literal _ -> "literal"
-        | Op.Iota axis -> "iota " + string axis
         | Op.Elementwise fn -> Fn.name fn
-        | Op.Cast -> "cast"
-        | Op.StopGradient -> "stop_gradient"
-        | Op.Barrier -> "barrier"
         | Op.Einsum spec -> "einsum " + string spec
-        | Op.Reshape -> "reshape"
         | Op.Slice(starts, steps) -> "slice " + sliceText starts steps
         | Op.Embed(starts, steps) -> "embed " + sliceText starts steps
         | Op.Unfold(axis, size, step, dilation) ->
             $"unfold {axis} size {size} step {step} dilation {dilation}"
         | Op.Fold(axis, extent, step, dilation) ->
             $"fold {axis} extent {extent} step {step} dilation {dilation}"
-        | Op.Concat axis -> "concat " + string axis
-        | Op.Gather axis -> "gather " + string axis
-        | Op.ScatterAdd axis -> "scatter_add " + string axis
-        | Op.Reduce(extreme, axes) -> "reduce_" + extremeName extreme + " " + dims axes
-        | Op.ArgReduce(extreme, axis) -> "arg" + extremeName extreme + " " + string axis
+        | Op.Reduce(extreme, axes) -> "reduce_" + Op.extremeName extreme + " " + dims axes
         | Op.Call body -> body.Name
         | Op.Custom custom -> custom.Name
+        | op ->
+            match Op.plain op with
+            | ValueSome(struct (name, numbers)) -> String.Join(" ", name :: List.map string numbers)
+            | ValueNone -> invalidOp "a word without a name"
