@@ -10,8 +10,8 @@ internal static class Checkpoints
     {
         var names = leaves.Select(l => l.Path).ToHashSet();
         var wrong = leaves
-            .Where(l => !tensors.ContainsKey(l.Path)).Select(l => $"\"{l.Path}\" is missing")
-            .Concat(tensors.Keys.Where(k => !names.Contains(k)).Select(k => $"\"{k}\" is not expected"))
+            .Where(l => !tensors.ContainsKey(l.Path)).Select(l => $"the name \"{l.Path}\" is missing")
+            .Concat(tensors.Keys.Where(k => !names.Contains(k)).Select(k => $"the name \"{k}\" is not expected"))
             .Concat(leaves
                 .Where(l => tensors.TryGetValue(l.Path, out var t) && !(t.DType == l.Leaf.DType && t.Shape.Equals(l.Leaf.Shape)))
                 .Select(l => $"\"{l.Path}\" is {DTypeModule.name(tensors[l.Path].DType)}{tensors[l.Path].Shape}, expected {DTypeModule.name(l.Leaf.DType)}{l.Leaf.Shape}"))

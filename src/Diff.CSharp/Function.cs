@@ -33,7 +33,7 @@ public abstract class Function
 
     /// <summary>The operation applied to expressions.</summary>
     /// <param name="args">The arguments.</param>
-    public Expr Apply(params Expr[] args) => Custom.apply(_op.Value, args);
+    public Expr Apply(params Expr[] args) => Custom.apply(_op.Value, Given(args));
 
     /// <summary>A scalar function applied index by index, with its derivative as a graph of argument and value.</summary>
     /// <param name="name">The name, for printing.</param>
@@ -41,7 +41,7 @@ public abstract class Function
     /// <param name="derivative">Its derivative, from argument and value.</param>
     public static Func<Expr, Expr> Scalar(string name, Func<double, double> value, Func<Expr, Expr, Expr> derivative)
     {
-        var op = Custom.scalar(name, Interop.Func(value), FuncConvert.FromFunc(derivative));
+        var op = Custom.scalar(Given(name), Interop.Func(Given(value)), FuncConvert.FromFunc(Given(derivative)));
         return x => Custom.apply(op, [x]);
     }
 }

@@ -10,7 +10,7 @@ internal static class Imperative
     {
         if (cotangent is null && y.Shape.Length != 1)
             throw new ShapeException($"Backward: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it, or give a cotangent");
-        Expr[] variables = [.. Graph.topological([y]).Where(e => e.Op.IsVariable && e.DType is (DType.Float32 or DType.Float64))];
+        Expr[] variables = [.. Graph.topological([y]).Where(e => e.Op.IsVariable && DTypeModule.isReal(e.DType))];
         if (variables.Length == 0)
             throw new InvalidOperationException("Backward: the value depends on no variable of a float type, so there is nothing to differentiate with respect to");
         var seed = cotangent is null ? Expr.OnesLike(y) : Leaf.literal(cotangent);

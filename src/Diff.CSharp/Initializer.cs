@@ -45,7 +45,11 @@ public sealed class Initializer
 
     /// <summary>Numbers drawn one after the other in row-major order.</summary>
     /// <param name="draw">Draws the next number.</param>
-    public static Initializer From(Func<Random, double> draw) => new(_ => draw);
+    public static Initializer From(Func<Random, double> draw)
+    {
+        ArgumentNullException.ThrowIfNull(draw);
+        return new(_ => draw);
+    }
 
     /// <summary>New values.</summary>
     /// <param name="shape">The shape.</param>
@@ -53,6 +57,7 @@ public sealed class Initializer
     /// <param name="dtype">float32 or float64.</param>
     public NDArray Create(Shape shape, Random random, DType dtype = DType.Float32)
     {
+        ArgumentNullException.ThrowIfNull(shape);
         ArgumentNullException.ThrowIfNull(random);
         var draw = _draw(shape);
         var values = new double[shape.Length];

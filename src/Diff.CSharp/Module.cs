@@ -17,6 +17,7 @@ public abstract class Module
     /// <param name="x">The argument.</param>
     public Expr Call(Expr x)
     {
+        ArgumentNullException.ThrowIfNull(x);
         using (Enter())
             return Forward(x);
     }
@@ -63,12 +64,12 @@ public abstract class Module
 
     /// <summary>Writes the parameters as a safetensors file. Interrupted at any moment, it leaves the old file or the new one.</summary>
     /// <param name="path">The file.</param>
-    public void Save(string path) => Safetensors.Save(path, NamedParameters().ToDictionary(p => p.Path, p => p.Parameter.Value), null);
+    public void Save(string path) => Safetensors.Save(Given(path), NamedParameters().ToDictionary(p => p.Path, p => p.Parameter.Value), null);
 
     /// <summary>Reads the parameters from a safetensors file; if anything does not fit, none of them changes.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="DiffFormatException">The file is malformed, or its tensors are not this module's parameters.</exception>
-    public void Load(string path) => Checkpoints.Restore(path, Safetensors.Load(path).Tensors, NamedParameters());
+    public void Load(string path) => Checkpoints.Restore(Given(path), Safetensors.Load(path).Tensors, NamedParameters());
 
     private void LabelChildren() =>
         Visit("", "", this, new HashSet<object>(ReferenceEqualityComparer.Instance), (_, label, item) =>

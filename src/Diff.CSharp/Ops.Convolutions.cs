@@ -10,7 +10,7 @@ public static partial class Ops
     /// <param name="step">How far apart windows begin.</param>
     /// <param name="dilation">How far apart the elements of a window are.</param>
     /// <exception cref="ShapeException">A window reaches beyond the axis.</exception>
-    public static Expr Unfold(Expr x, int axis, int size, int step = 1, int dilation = 1) => Diff.Unfold.make(axis, size, step, dilation, x);
+    public static Expr Unfold(Expr x, int axis, int size, int step = 1, int dilation = 1) => Diff.Unfold.make(axis, size, step, dilation, Given(x));
 
     /// <summary>Windows, along an axis, and their elements, along the next, added up where they overlap: the transpose of <see cref="Unfold"/>.</summary>
     /// <param name="x">The array.</param>
@@ -19,7 +19,7 @@ public static partial class Ops
     /// <param name="step">How far apart windows begin.</param>
     /// <param name="dilation">How far apart the elements of a window are.</param>
     /// <exception cref="ShapeException">An axis of that extent does not have so many windows.</exception>
-    public static Expr Fold(Expr x, int axis, int extent, int step = 1, int dilation = 1) => Diff.Unfold.fold(axis, extent, step, dilation, x);
+    public static Expr Fold(Expr x, int axis, int extent, int step = 1, int dilation = 1) => Diff.Unfold.fold(axis, extent, step, dilation, Given(x));
 
     /// <summary>Σ kernel·window over channels and elements of every window of the spatial axes (1, 2 or 3, as the name says); the kernel is not turned round.</summary>
     /// <param name="x">[batch, channels, spatial...].</param>
@@ -31,17 +31,17 @@ public static partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit.</exception>
     public static Expr Conv1d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default, int groups = 1) =>
-        Convolution.convolve("conv1d", 1, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, kernel, x);
+        Convolution.convolve("conv1d", 1, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <inheritdoc cref="Conv1d"/>
     public static Expr Conv2d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default, int groups = 1) =>
-        Convolution.convolve("conv2d", 2, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, kernel, x);
+        Convolution.convolve("conv2d", 2, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <inheritdoc cref="Conv1d"/>
     public static Expr Conv3d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default, int groups = 1) =>
-        Convolution.convolve("conv3d", 3, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, kernel, x);
+        Convolution.convolve("conv3d", 3, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <summary>The transpose of <see cref="Conv1d"/>: each element of x spreads the kernel over the result.</summary>
     /// <param name="x">[batch, channels, spatial...].</param>
@@ -55,19 +55,19 @@ public static partial class Ops
     public static Expr ConvTranspose1d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis extra = default, PerAxis dilation = default, int groups = 1) =>
         Convolution.convolveBack(
-            "conv_transpose1d", 1, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, kernel, x);
+            "conv_transpose1d", 1, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <inheritdoc cref="ConvTranspose1d"/>
     public static Expr ConvTranspose2d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis extra = default, PerAxis dilation = default, int groups = 1) =>
         Convolution.convolveBack(
-            "conv_transpose2d", 2, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, kernel, x);
+            "conv_transpose2d", 2, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <inheritdoc cref="ConvTranspose1d"/>
     public static Expr ConvTranspose3d(
         Expr x, Expr kernel, PerAxis stride = default, Padding? padding = null, PerAxis extra = default, PerAxis dilation = default, int groups = 1) =>
         Convolution.convolveBack(
-            "conv_transpose3d", 3, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, kernel, x);
+            "conv_transpose3d", 3, stride.Numbers, padding ?? Padding.Valid, extra.Numbers, dilation.Numbers, groups, Given(kernel), Given(x));
 
     /// <summary>The largest element of each window, within each channel; equal ones share the derivative, a NaN wins.</summary>
     /// <param name="x">[batch, channels, spatial...].</param>
@@ -77,15 +77,15 @@ public static partial class Ops
     /// <param name="dilation">How far apart the elements of a window are; 1 if absent.</param>
     /// <exception cref="ShapeException">A window reaches beyond the array.</exception>
     public static Expr MaxPool1d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default) =>
-        Convolution.maxPooled("max_pool1d", 1, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, x);
+        Convolution.maxPooled("max_pool1d", 1, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, Given(x));
 
     /// <inheritdoc cref="MaxPool1d"/>
     public static Expr MaxPool2d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default) =>
-        Convolution.maxPooled("max_pool2d", 2, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, x);
+        Convolution.maxPooled("max_pool2d", 2, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, Given(x));
 
     /// <inheritdoc cref="MaxPool1d"/>
     public static Expr MaxPool3d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default) =>
-        Convolution.maxPooled("max_pool3d", 3, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, x);
+        Convolution.maxPooled("max_pool3d", 3, size.Numbers, stride.Numbers, padding ?? Padding.Valid, dilation.Numbers, Given(x));
 
     /// <summary>The mean of each window, within each channel.</summary>
     /// <param name="x">[batch, channels, spatial...].</param>
@@ -94,13 +94,13 @@ public static partial class Ops
     /// <param name="padding">Zeros around the array, which count; none if absent.</param>
     /// <exception cref="ShapeException">A window reaches beyond the array.</exception>
     public static Expr AvgPool1d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null) =>
-        Convolution.meanPooled("avg_pool1d", 1, size.Numbers, stride.Numbers, padding ?? Padding.Valid, x);
+        Convolution.meanPooled("avg_pool1d", 1, size.Numbers, stride.Numbers, padding ?? Padding.Valid, Given(x));
 
     /// <inheritdoc cref="AvgPool1d"/>
     public static Expr AvgPool2d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null) =>
-        Convolution.meanPooled("avg_pool2d", 2, size.Numbers, stride.Numbers, padding ?? Padding.Valid, x);
+        Convolution.meanPooled("avg_pool2d", 2, size.Numbers, stride.Numbers, padding ?? Padding.Valid, Given(x));
 
     /// <inheritdoc cref="AvgPool1d"/>
     public static Expr AvgPool3d(Expr x, PerAxis size, PerAxis stride = default, Padding? padding = null) =>
-        Convolution.meanPooled("avg_pool3d", 3, size.Numbers, stride.Numbers, padding ?? Padding.Valid, x);
+        Convolution.meanPooled("avg_pool3d", 3, size.Numbers, stride.Numbers, padding ?? Padding.Valid, Given(x));
 }

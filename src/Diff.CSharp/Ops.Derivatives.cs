@@ -12,7 +12,7 @@ public static partial class Ops
     /// <returns>A graph of the shape of x.</returns>
     /// <exception cref="DTypeException">x or y is not of a float type.</exception>
     public static Expr Grad(Expr y, Expr x, Expr? seed = null, Unconnected unconnected = Unconnected.Zeros) =>
-        Grad(y, [x], seed, unconnected)[0];
+        Grad(Given(y), [Given(x)], seed, unconnected)[0];
 
     /// <summary>The derivatives of the sum of y with respect to several nodes, in one pass.</summary>
     /// <param name="y">The value to differentiate, of a float type.</param>
@@ -22,42 +22,47 @@ public static partial class Ops
     /// <returns>A graph of its shape for each of xs.</returns>
     /// <exception cref="DTypeException">One of xs or y is not of a float type.</exception>
     public static Expr[] Grad(Expr y, Expr[] xs, Expr? seed = null, Unconnected unconnected = Unconnected.Zeros) =>
-        Simplified(() => seed is null ? Gradient.grad(unconnected, y, xs) : Gradient.vjp(unconnected, y, seed, xs));
+        Simplified(() => seed is null
+            ? Gradient.grad(unconnected, Given(y), Given(xs))
+            : Gradient.vjp(unconnected, Given(y), seed, Given(xs)));
 
     /// <summary>The cotangent g of y pulled back to each of xs: gᵀ·∂y/∂x.</summary>
     /// <param name="y">The value.</param>
     /// <param name="g">A cotangent of the shape of y.</param>
     /// <param name="xs">Any nodes.</param>
-    public static Expr[] Vjp(Expr y, Expr g, params Expr[] xs) => Simplified(() => Gradient.vjp(Unconnected.Zeros, y, g, xs));
+    public static Expr[] Vjp(Expr y, Expr g, params Expr[] xs) =>
+        Simplified(() => Gradient.vjp(Unconnected.Zeros, Given(y), Given(g), Given(xs)));
 
     /// <summary>The derivative of y along tangents of xs: ∂y/∂x·v.</summary>
     /// <param name="y">The value.</param>
     /// <param name="xs">Any nodes.</param>
     /// <param name="tangents">A tangent of its shape for each of xs.</param>
-    public static Expr Jvp(Expr y, Expr[] xs, Expr[] tangents) => Simplified(() => [Gradient.jvp(y, xs, tangents)])[0];
+    public static Expr Jvp(Expr y, Expr[] xs, Expr[] tangents) =>
+        Simplified(() => [Gradient.jvp(Given(y), Given(xs), Given(tangents))])[0];
 
     /// <summary>The second derivative of a scalar applied to directions.</summary>
     /// <param name="y">A scalar.</param>
     /// <param name="xs">Any nodes.</param>
     /// <param name="directions">A direction of its shape for each of xs.</param>
     /// <exception cref="ShapeException">y is not a scalar.</exception>
-    public static Expr[] Hvp(Expr y, Expr[] xs, Expr[] directions) => Simplified(() => Gradient.hvp(y, xs, directions));
+    public static Expr[] Hvp(Expr y, Expr[] xs, Expr[] directions) =>
+        Simplified(() => Gradient.hvp(Given(y), Given(xs), Given(directions)));
 
     /// <summary>∂y/∂x with the axes of y before those of x; all rows (or columns) are computed at once.</summary>
     /// <param name="y">The value.</param>
     /// <param name="x">Any node.</param>
     /// <param name="mode">By rows (reverse mode), by columns (forward mode), or whichever are fewer.</param>
-    public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Gradient.jacobian(mode, y, x)])[0];
+    public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Gradient.jacobian(mode, Given(y), Given(x))])[0];
 
     /// <summary>The second derivatives of a scalar, with the axes of x twice.</summary>
     /// <param name="y">A scalar.</param>
     /// <param name="x">Any node.</param>
     /// <exception cref="ShapeException">y is not a scalar.</exception>
-    public static Expr Hessian(Expr y, Expr x) => Simplified(() => [Gradient.hessian(y, x)])[0];
+    public static Expr Hessian(Expr y, Expr x) => Simplified(() => [Gradient.hessian(Given(y), Given(x))])[0];
 
     /// <summary>A smaller graph of the same value.</summary>
     /// <param name="x">The graph.</param>
-    public static Expr Simplify(Expr x) => Derivatives.simplify(x);
+    public static Expr Simplify(Expr x) => Derivatives.simplify(Given(x));
 
     /// <summary>
     /// f of the arguments, whose intermediate values are not kept for the derivative but computed again there. What f captures
@@ -65,40 +70,49 @@ public static partial class Ops
     /// </summary>
     /// <param name="f">The function.</param>
     /// <param name="args">Its arguments.</param>
-    public static Expr Checkpoint(Func<Expr[], Expr> f, params Expr[] args) => Control.checkpoint(Interop.Func(f), args);
+    public static Expr Checkpoint(Func<Expr[], Expr> f, params Expr[] args) => Control.checkpoint(Interop.Func(Given(f)), Given(args));
 
     /// <summary>f of one argument, whose intermediate values are computed again for the derivative.</summary>
     /// <param name="f">The function.</param>
     /// <param name="x">Its argument.</param>
-    public static Expr Checkpoint(Func<Expr, Expr> f, Expr x) => Checkpoint(xs => f(xs[0]), [x]);
+    public static Expr Checkpoint(Func<Expr, Expr> f, Expr x)
+    {
+        ArgumentNullException.ThrowIfNull(f);
+        return Checkpoint(xs => f(xs[0]), [Given(x)]);
+    }
 
     /// <summary>A function traced, differentiated and planned once for each combination of shapes and element types it is called with.</summary>
     /// <param name="f">The function: ordinary code that builds expressions.</param>
     /// <param name="options">How to run: threads and compilation; nothing depends on it but the time.</param>
     public static CompiledFunction Compile(Func<Expr, Expr> f, EngineOptions? options = null) =>
-        Compile((Expr[] xs) => f(xs[0]), 1, options);
+        Compile(xs => f(xs[0]), Names(f, 1), options);
 
     /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
     public static CompiledFunction Compile(Func<Expr, Expr, Expr> f, EngineOptions? options = null) =>
-        Compile((Expr[] xs) => f(xs[0], xs[1]), 2, options);
+        Compile(xs => f(xs[0], xs[1]), Names(f, 2), options);
 
     /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
     public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr> f, EngineOptions? options = null) =>
-        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2]), 3, options);
+        Compile(xs => f(xs[0], xs[1], xs[2]), Names(f, 3), options);
 
     /// <inheritdoc cref="Compile(Func{Expr, Expr}, EngineOptions)"/>
     public static CompiledFunction Compile(Func<Expr, Expr, Expr, Expr, Expr> f, EngineOptions? options = null) =>
-        Compile((Expr[] xs) => f(xs[0], xs[1], xs[2], xs[3]), 4, options);
+        Compile(xs => f(xs[0], xs[1], xs[2], xs[3]), Names(f, 4), options);
 
     /// <summary>A function of any number of arguments and results, planned once for each combination of shapes and element types.</summary>
     /// <param name="f">The function: ordinary code that builds expressions.</param>
     /// <param name="options">How to run: threads and compilation; nothing depends on it but the time.</param>
-    public static CompiledFunction Compile(Func<Expr[], Expr[]> f, EngineOptions? options = null) => new(f, options ?? EngineOptions.Default);
+    public static CompiledFunction Compile(Func<Expr[], Expr[]> f, EngineOptions? options = null) => new(Given(f), options ?? EngineOptions.Default);
 
-    private static CompiledFunction Compile(Func<Expr[], Expr> f, int arity, EngineOptions? options) =>
-        Compile(xs => xs.Length == arity
-            ? [f(xs)]
-            : throw new ArgumentException($"call: the function takes {arity} {(arity == 1 ? "argument" : "arguments")}, got {xs.Length}"), options);
+    private static CompiledFunction Compile(Func<Expr[], Expr> f, string[] names, EngineOptions? options) =>
+        new(xs => [f(xs)], names, options ?? EngineOptions.Default);
+
+    // What the caller calls the parameters. A method of an object or an extension has one more before them.
+    private static string[] Names(Delegate? f, int arity)
+    {
+        ArgumentNullException.ThrowIfNull(f);
+        return [.. f.Method.GetParameters().TakeLast(arity).Select((p, i) => p.Name ?? $"arg{i}")];
+    }
 
     private static Expr[] Simplified(Func<Expr[]> make) => Derivatives.simplified(FuncConvert.FromFunc(make));
 }

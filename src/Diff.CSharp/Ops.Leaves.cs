@@ -9,28 +9,28 @@ public static partial class Ops
     /// <summary>A leaf that holds a float64 scalar; <see cref="ExprExtensions.Assign(Expr, NDArray)"/> gives it another value.</summary>
     /// <param name="value">The value.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Variable(double value, string name = "") => Leaf.make(name, value);
+    public static Expr Variable(double value, string name = "") => Leaf.make(Given(name), value);
 
     /// <summary>A leaf that holds a float32 scalar.</summary>
     /// <param name="value">The value.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Variable(float value, string name = "") => Leaf.make(name, value);
+    public static Expr Variable(float value, string name = "") => Leaf.make(Given(name), value);
 
     /// <summary>A leaf that holds an int32 scalar.</summary>
     /// <param name="value">The value.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Variable(int value, string name = "") => Leaf.make(name, value);
+    public static Expr Variable(int value, string name = "") => Leaf.make(Given(name), value);
 
     /// <summary>A leaf over an array's memory, without a copy: from <c>double[]</c>, <c>float[,]</c>, <c>Tensor&lt;T&gt;</c> and the like.</summary>
     /// <param name="value">The numbers and their shape.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Variable(NDArray value, string name = "") => Leaf.make(name, value);
+    public static Expr Variable(NDArray value, string name = "") => Leaf.make(Given(name), Given(value));
 
     /// <summary>A leaf over a tensor's memory, without a copy if the tensor is dense.</summary>
     /// <typeparam name="T">double, float, int, long or bool.</typeparam>
     /// <param name="value">The tensor.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Variable<T>(Tensor<T> value, string name = "") where T : unmanaged => Leaf.make(name, NDArray.OfTensor(value));
+    public static Expr Variable<T>(Tensor<T> value, string name = "") where T : unmanaged => Leaf.make(Given(name), NDArray.OfTensor(Given(value)));
 
     /// <summary>A leaf with a copy of some numbers.</summary>
     /// <typeparam name="T">double, float, int, long or bool.</typeparam>
@@ -39,7 +39,7 @@ public static partial class Ops
     /// <param name="name">The name, for printing and for error messages.</param>
     /// <exception cref="ShapeException">The shape has another number of elements.</exception>
     public static Expr Variable<T>(ReadOnlySpan<T> values, Shape shape, string name = "") where T : unmanaged =>
-        Leaf.make(name, NDArray.Create(values.ToArray(), shape));
+        Leaf.make(Given(name), NDArray.Create(values.ToArray(), Given(shape)));
 
     /// <summary>A leaf over the caller's array, without a copy.</summary>
     /// <typeparam name="T">double, float, int, long or bool.</typeparam>
@@ -48,41 +48,41 @@ public static partial class Ops
     /// <param name="name">The name, for printing and for error messages.</param>
     /// <exception cref="ShapeException">The shape has another number of elements.</exception>
     public static Expr Variable<T>(T[] values, Shape shape, string name = "") where T : unmanaged =>
-        Leaf.make(name, NDArray.Create(values, shape));
+        Leaf.make(Given(name), NDArray.Create(Given(values), Given(shape)));
 
     /// <summary>A leaf without a value: an input that a function is traced with.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="dtype">The element type.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    public static Expr Input(Shape shape, DType dtype = DType.Float64, string name = "") => Leaf.input(name, shape, dtype);
+    public static Expr Input(Shape shape, DType dtype = DType.Float64, string name = "") => Leaf.input(Given(name), Given(shape), dtype);
 
     /// <summary>The numbers of an array, as a constant.</summary>
     /// <param name="value">The numbers and their shape.</param>
-    public static Expr Constant(NDArray value) => Leaf.literal(value);
+    public static Expr Constant(NDArray value) => Leaf.literal(Given(value));
 
     /// <summary>One number at every index.</summary>
     /// <param name="value">The number.</param>
     /// <param name="shape">The shape.</param>
     /// <param name="dtype">The element type.</param>
-    public static Expr Full(double value, Shape shape, DType dtype = DType.Float64) => Expr.Full(value, shape, dtype);
+    public static Expr Full(double value, Shape shape, DType dtype = DType.Float64) => Expr.Full(value, Given(shape), dtype);
 
     /// <summary>Zeros.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="dtype">The element type.</param>
-    public static Expr Zeros(Shape shape, DType dtype = DType.Float64) => Expr.Full(0, shape, dtype);
+    public static Expr Zeros(Shape shape, DType dtype = DType.Float64) => Expr.Full(0, Given(shape), dtype);
 
     /// <summary>Ones.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="dtype">The element type.</param>
-    public static Expr Ones(Shape shape, DType dtype = DType.Float64) => Expr.Full(1, shape, dtype);
+    public static Expr Ones(Shape shape, DType dtype = DType.Float64) => Expr.Full(1, Given(shape), dtype);
 
     /// <summary>Zeros of the shape and element type of another expression.</summary>
     /// <param name="x">The other expression.</param>
-    public static Expr ZerosLike(Expr x) => Expr.Full(0, x.Shape, x.DType);
+    public static Expr ZerosLike(Expr x) => Expr.Full(0, Given(x).Shape, x.DType);
 
     /// <summary>Ones of the shape and element type of another expression.</summary>
     /// <param name="x">The other expression.</param>
-    public static Expr OnesLike(Expr x) => Expr.Full(1, x.Shape, x.DType);
+    public static Expr OnesLike(Expr x) => Expr.Full(1, Given(x).Shape, x.DType);
 
     /// <summary>0, 1, 2 … n − 1.</summary>
     /// <param name="count">How many.</param>
@@ -97,6 +97,7 @@ public static partial class Ops
     /// <exception cref="ArgumentOutOfRangeException">Fewer than 2 numbers are asked for.</exception>
     public static Expr Linspace(double first, double last, int count, string name = "")
     {
+        ArgumentNullException.ThrowIfNull(name);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 2);
         var values = new double[count];
         for (var i = 0; i < count; i++) values[i] = first + (last - first) * i / (count - 1);

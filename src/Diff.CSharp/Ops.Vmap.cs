@@ -11,13 +11,13 @@ public static partial class Ops
     /// <param name="inAxis">The axis of the argument along which the slices lie.</param>
     /// <param name="outAxis">The axis along which the results are stacked.</param>
     public static Expr Vmap(Func<Expr, Expr> f, Expr x, int inAxis = 0, int outAxis = 0) =>
-        Vmap(xs => [f(xs[0])], [x], [inAxis], outAxis)[0];
+        Vmap(xs => [Given(f)(xs[0])], [Given(x)], [inAxis], outAxis)[0];
 
     /// <summary>f for all pairs of slices of its arguments along their leading axes at once, stacked.</summary>
     /// <param name="f">From two slices to a result.</param>
     /// <param name="x">The first argument.</param>
     /// <param name="y">The second argument.</param>
-    public static Expr Vmap(Func<Expr, Expr, Expr> f, Expr x, Expr y) => Vmap(xs => [f(xs[0], xs[1])], [x, y])[0];
+    public static Expr Vmap(Func<Expr, Expr, Expr> f, Expr x, Expr y) => Vmap(xs => [Given(f)(xs[0], xs[1])], [Given(x), Given(y)])[0];
 
     /// <summary>f for all slices of several arguments at once; each result is stacked.</summary>
     /// <param name="f">From a slice of each argument to results.</param>
@@ -26,5 +26,5 @@ public static partial class Ops
     /// <param name="outAxis">The axis along which the results are stacked.</param>
     /// <exception cref="ShapeException">The arguments do not have equally many slices.</exception>
     public static Expr[] Vmap(Func<Expr[], Expr[]> f, Expr[] args, int?[]? inAxes = null, int outAxis = 0) =>
-        Vectorization.vmapAxes(inAxes ?? [.. args.Select(_ => (int?)0)], outAxis, f, args);
+        Vectorization.vmapAxes(inAxes ?? [.. Given(args).Select(_ => (int?)0)], outAxis, Given(f), Given(args));
 }

@@ -15,7 +15,8 @@ public sealed class Optimizer
     /// <param name="parameters">The parameters.</param>
     public Optimizer(GradientTransformation transformation, IEnumerable<Parameter> parameters)
     {
-        _parameters = [.. parameters];
+        ArgumentNullException.ThrowIfNull(transformation);
+        _parameters = Given<Parameter>([.. Given(parameters)], nameof(parameters));
         _gradients = new NDArray[_parameters.Length];
         var state = new OptimizerState(transformation, _parameters);
         _plan = new Lazy<UpdatePlan>(() =>
@@ -47,33 +48,33 @@ public sealed class Optimizer
 
     /// <summary>One transformation after the other.</summary>
     /// <param name="transformations">First to last.</param>
-    public static GradientTransformation Chain(params GradientTransformation[] transformations) => Optimize.chain(transformations);
+    public static GradientTransformation Chain(params GradientTransformation[] transformations) => Optimize.chain(Given(transformations));
 
     /// <summary>−rate·g.</summary>
     /// <param name="rate">The learning rate.</param>
-    public static GradientTransformation Sgd(Schedule rate) => Optimize.sgdBy(rate.Core);
+    public static GradientTransformation Sgd(Schedule rate) => Optimize.sgdBy(Given(rate).AsRate(nameof(Sgd)));
 
     /// <summary>−rate·m with m ← momentum·m + g.</summary>
     /// <param name="rate">The learning rate.</param>
     /// <param name="momentum">What remains of m at each step.</param>
-    public static GradientTransformation Momentum(Schedule rate, double momentum = 0.9) => Optimize.momentumBy(rate.Core, momentum);
+    public static GradientTransformation Momentum(Schedule rate, double momentum = 0.9) => Optimize.momentumBy(Given(rate).AsRate(nameof(Momentum)), momentum);
 
     /// <summary>−rate·(g + momentum·m) with m ← momentum·m + g (Sutskever et al. 2013).</summary>
     /// <param name="rate">The learning rate.</param>
     /// <param name="momentum">What remains of m at each step.</param>
-    public static GradientTransformation Nesterov(Schedule rate, double momentum = 0.9) => Optimize.nesterovBy(rate.Core, momentum);
+    public static GradientTransformation Nesterov(Schedule rate, double momentum = 0.9) => Optimize.nesterovBy(Given(rate).AsRate(nameof(Nesterov)), momentum);
 
     /// <summary>−rate·g / (√Σg² + ε) (Duchi et al. 2011).</summary>
     /// <param name="rate">The learning rate.</param>
     /// <param name="epsilon">ε.</param>
-    public static GradientTransformation AdaGrad(Schedule rate, double epsilon = 1e-8) => Optimize.adagradBy(rate.Core, epsilon);
+    public static GradientTransformation AdaGrad(Schedule rate, double epsilon = 1e-8) => Optimize.adagradBy(Given(rate).AsRate(nameof(AdaGrad)), epsilon);
 
     /// <summary>−rate·g / (√v + ε) with v ← decay·v + (1 − decay)·g² (Tieleman and Hinton 2012).</summary>
     /// <param name="rate">The learning rate.</param>
     /// <param name="decay">What remains of v at each step.</param>
     /// <param name="epsilon">ε.</param>
     public static GradientTransformation RmsProp(Schedule rate, double decay = 0.9, double epsilon = 1e-8) =>
-        Optimize.rmspropBy(rate.Core, decay, epsilon);
+        Optimize.rmspropBy(Given(rate).AsRate(nameof(RmsProp)), decay, epsilon);
 
     /// <summary>Adam (Kingma and Ba 2015, algorithm 1).</summary>
     /// <param name="rate">The learning rate.</param>
@@ -81,7 +82,7 @@ public sealed class Optimizer
     /// <param name="beta2">β₂.</param>
     /// <param name="epsilon">ε, outside the root.</param>
     public static GradientTransformation Adam(Schedule rate, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8) =>
-        Optimize.adamBy(rate.Core, beta1, beta2, epsilon);
+        Optimize.adamBy(Given(rate).AsRate(nameof(Adam)), beta1, beta2, epsilon);
 
     /// <summary>Adam with weight decay beside the gradient, not in it (Loshchilov and Hutter 2019).</summary>
     /// <param name="rate">The learning rate.</param>
@@ -90,7 +91,7 @@ public sealed class Optimizer
     /// <param name="beta2">β₂.</param>
     /// <param name="epsilon">ε, outside the root.</param>
     public static GradientTransformation AdamW(Schedule rate, double weightDecay = 0.01, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8) =>
-        Optimize.adamwBy(rate.Core, beta1, beta2, epsilon, weightDecay);
+        Optimize.adamwBy(Given(rate).AsRate(nameof(AdamW)), beta1, beta2, epsilon, weightDecay);
 
     /// <summary>Cuts every element of the gradients to [−limit, limit].</summary>
     /// <param name="limit">The limit.</param>
@@ -110,5 +111,5 @@ public sealed class Optimizer
 
     /// <summary>Multiplies by a schedule.</summary>
     /// <param name="schedule">The schedule.</param>
-    public static GradientTransformation ScaleBy(Schedule schedule) => Optimize.scaleBySchedule(schedule.Core);
+    public static GradientTransformation ScaleBy(Schedule schedule) => Optimize.scaleBySchedule(Given(schedule).Core);
 }

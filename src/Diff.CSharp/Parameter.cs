@@ -13,7 +13,7 @@ public sealed class Parameter : Expr
     /// <param name="name">The name; a module names its parameters that have none by their path.</param>
     /// <exception cref="DTypeException">The value is not of a float type.</exception>
     public Parameter(NDArray value, string name = "")
-        : this(new Variable(name, value.Shape, value.DType) { Value = value })
+        : this(new Variable(Given(name), Given(value).Shape, value.DType) { Value = value })
     {
         if (value.DType is not (DType.Float32 or DType.Float64))
             throw new DTypeException($"Parameter: expected float32 or float64, got {DTypeModule.name(value.DType)}");
@@ -26,7 +26,7 @@ public sealed class Parameter : Expr
     /// <param name="dtype">float32 or float64.</param>
     /// <param name="name">The name; a module names its parameters that have none by their path.</param>
     public Parameter(Shape shape, Initializer initializer, Random? random = null, DType dtype = DType.Float32, string name = "")
-        : this(initializer.Create(shape, random ?? Random.Shared, dtype), name)
+        : this(Given(initializer).Create(shape, random ?? Random.Shared, dtype), name)
     {
     }
 

@@ -13,7 +13,7 @@ public readonly struct PerAxis
 
     /// <summary>One number for each spatial axis.</summary>
     /// <param name="numbers">The numbers.</param>
-    public static implicit operator PerAxis(int[] numbers) => new([.. numbers]);
+    public static implicit operator PerAxis(int[] numbers) => new([.. Given(numbers)]);
 
     /// <summary>One number for each of two spatial axes.</summary>
     /// <param name="numbers">The numbers.</param>

@@ -7,13 +7,22 @@ public sealed class Schedule
 {
     private readonly Func<Expr, Expr> _rate;
 
-    private Schedule(Func<Expr, Expr> rate) => _rate = rate;
+    private readonly double? _constant;
+
+    private Schedule(Func<Expr, Expr> rate, double? constant = null) => (_rate, _constant) = (rate, constant);
 
     internal FSharpFunc<Expr, Expr> Core => Interop.Func(_rate);
 
+    /// <summary>The schedule as a learning rate: a constant one below 0 would climb, and is refused.</summary>
+    internal FSharpFunc<Expr, Expr> AsRate(string optimizer)
+    {
+        if (_constant is { } rate) Optimize.checkRate(optimizer, rate);
+        return Core;
+    }
+
     /// <summary>The value at a step.</summary>
     /// <param name="step">The step's number, a float64 scalar.</param>
-    public Expr At(Expr step) => _rate(step);
+    public Expr At(Expr step) => _rate(Given(step));
 
     /// <summary>The same at every step.</summary>
     /// <param name="rate">The value.</param>
@@ -21,11 +30,11 @@ public sealed class Schedule
 
     /// <summary>The same at every step.</summary>
     /// <param name="rate">The value.</param>
-    public static Schedule Constant(double rate) => new(_ => rate);
+    public static Schedule Constant(double rate) => new(_ => rate, rate);
 
     /// <summary>Any function of the step's number.</summary>
     /// <param name="rate">From a float64 scalar to a scalar.</param>
-    public static Schedule From(Func<Expr, Expr> rate) => new(rate);
+    public static Schedule From(Func<Expr, Expr> rate) => new(Given(rate));
 
     /// <summary>rate·decay^(step / every).</summary>
     /// <param name="rate">The value at step 0.</param>
@@ -54,5 +63,9 @@ public sealed class Schedule
     /// <summary>This schedule for a number of steps, then another, whose steps count from there.</summary>
     /// <param name="steps">For how many steps this one holds.</param>
     /// <param name="next">The other one.</param>
-    public Schedule Then(double steps, Schedule next) => new(step => Optimize.join(Core, steps, next.Core, step));
+    public Schedule Then(double steps, Schedule next)
+    {
+        ArgumentNullException.ThrowIfNull(next);
+        return new(step => Optimize.join(Core, steps, next.Core, step));
+    }
 }

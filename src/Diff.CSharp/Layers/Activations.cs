@@ -28,6 +28,20 @@ public sealed class Softplus : Module
     protected override Expr Forward(Expr x) => Ops.Softplus(x);
 }
 
+/// <summary>x·Φ(x) with the normal distribution function Φ (the form with erf).</summary>
+public sealed class Gelu : Module
+{
+    /// <inheritdoc/>
+    protected override Expr Forward(Expr x) => Ops.Gelu(x);
+}
+
+/// <summary>x / (1 + e⁻ˣ).</summary>
+public sealed class Silu : Module
+{
+    /// <inheritdoc/>
+    protected override Expr Forward(Expr x) => Ops.Silu(x);
+}
+
 /// <summary>eˣ / Σ eˣ along the last axis.</summary>
 public sealed class Softmax : Module
 {
@@ -46,6 +60,8 @@ public sealed class LogSoftmax : Module
 /// <param name="f">The function.</param>
 public sealed class Lambda(Func<Expr, Expr> f) : Module
 {
+    private readonly Func<Expr, Expr> _f = Given(f);
+
     /// <inheritdoc/>
-    protected override Expr Forward(Expr x) => f(x);
+    protected override Expr Forward(Expr x) => _f(x);
 }

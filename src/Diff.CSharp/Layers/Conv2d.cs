@@ -24,12 +24,14 @@ public sealed class Conv2d : Module
         int inputs, int outputs, PerAxis size, PerAxis stride = default, Padding? padding = null, PerAxis dilation = default, int groups = 1,
         bool bias = true, Initializer? initializer = null, Random? random = null, DType dtype = DType.Float32)
     {
+        Sizes.Positive(nameof(Conv2d), inputs, outputs);
         if (groups < 1 || inputs % groups != 0 || outputs % groups != 0)
             throw new ShapeException($"Conv2d: {groups} groups do not divide {inputs} and {outputs} channels");
         var window = size.Numbers;
         if (window.Length == 1) window = [window[0], window[0]];
         if (window.Length != 2)
             throw new ShapeException($"Conv2d: expected the size of a window of two axes, got {window.Length} numbers");
+        Sizes.Positive(nameof(Conv2d), window[0], window[1], "size[0]", "size[1]");
         (_stride, _padding, _dilation, _groups) = (stride, padding, dilation, groups);
         Weight = new Parameter(new Shape([outputs, inputs / groups, .. window]), initializer ?? Initializer.LeCunNormal, random, dtype);
         Bias = bias ? new Parameter(new Shape([outputs]), Initializer.Zeros, random, dtype) : null;

@@ -9,8 +9,11 @@ public sealed class Embedding : Module
     /// <param name="initializer">Where the vectors come from; normal with deviation 1 if absent.</param>
     /// <param name="random">The generator; <see cref="Random.Shared"/> if absent.</param>
     /// <param name="dtype">float32 or float64.</param>
-    public Embedding(int count, int size, Initializer? initializer = null, Random? random = null, DType dtype = DType.Float32) =>
+    public Embedding(int count, int size, Initializer? initializer = null, Random? random = null, DType dtype = DType.Float32)
+    {
+        Sizes.Positive(nameof(Embedding), count, size);
         Weight = new Parameter(new Shape([count, size]), initializer ?? Initializer.Normal(1), random, dtype);
+    }
 
     /// <summary>The vectors: [count, size].</summary>
     public Parameter Weight { get; }

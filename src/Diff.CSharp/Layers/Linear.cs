@@ -12,6 +12,7 @@ public sealed class Linear : Module
     /// <param name="dtype">float32 or float64.</param>
     public Linear(int inputs, int outputs, bool bias = true, Initializer? initializer = null, Random? random = null, DType dtype = DType.Float32)
     {
+        Sizes.Positive(nameof(Linear), inputs, outputs);
         Weight = new Parameter(new Shape([outputs, inputs]), initializer ?? Initializer.LeCunNormal, random, dtype);
         Bias = bias ? new Parameter(new Shape([outputs]), Initializer.Zeros, random, dtype) : null;
     }

@@ -11,6 +11,7 @@ public sealed class RnnCell : Module
     /// <param name="dtype">float32 or float64.</param>
     public RnnCell(int inputs, int hidden, Initializer? initializer = null, Random? random = null, DType dtype = DType.Float32)
     {
+        Sizes.Positive(nameof(RnnCell), inputs, hidden);
         InputWeight = new Parameter(new Shape([hidden, inputs]), initializer ?? Initializer.XavierUniform, random, dtype);
         StateWeight = new Parameter(new Shape([hidden, hidden]), initializer ?? Initializer.XavierUniform, random, dtype);
         Bias = new Parameter(new Shape([hidden]), Initializer.Zeros, random, dtype);
@@ -30,8 +31,9 @@ public sealed class RnnCell : Module
     /// <param name="state">The state before: [..., hidden].</param>
     public Expr Call(Expr x, Expr state)
     {
+        ArgumentNullException.ThrowIfNull(state);
         using (Enter())
-            return Step(Ops.Einsum("...i,hi->...h", x, InputWeight), state);
+            return Step(Ops.Einsum("...i,hi->...h", Given(x), InputWeight), state);
     }
 
     /// <summary>The state after one more symbol of an alphabet of <c>inputs</c> symbols: the input is 1 at its index, 0 elsewhere.</summary>
@@ -39,6 +41,8 @@ public sealed class RnnCell : Module
     /// <param name="state">The state before: [..., hidden].</param>
     public Expr CallSymbol(Expr symbol, Expr state)
     {
+        ArgumentNullException.ThrowIfNull(symbol);
+        ArgumentNullException.ThrowIfNull(state);
         using (Enter()) // the product with a one-hot vector is a column of the weight
         {
             var columns = Ops.Gather(InputWeight, symbol, axis: 1);

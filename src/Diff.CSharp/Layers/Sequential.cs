@@ -4,7 +4,7 @@ namespace Diff;
 /// <param name="layers">The modules, first to last.</param>
 public sealed class Sequential(params Module[] layers) : Module
 {
-    private readonly Module[] _layers = layers;
+    private readonly Module[] _layers = Given(layers);
 
     /// <summary>The modules, first to last.</summary>
     public IReadOnlyList<Module> Layers => _layers;
