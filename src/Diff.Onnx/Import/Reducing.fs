@@ -1,0 +1,121 @@
+namespace Diff
+
+open System
+
+/// Operations of ONNX that sum, compare and contract.
+[<RequireQualifiedAccess>]
+module internal Reducing =
+    /// A reduction whose axes are an input from some opset on.
+    let private reduction fromOpset (f: bool -> int[] -> Expr -> Expr) : NodeImport =
+        fun node ->
+            let x = node.Input 0
+            let keep = node.Flag("keepdims", true)
+            let isNoop = node.Flag("noop_with_empty_axes", false)
+            match node.Axes(1, fromOpset, x.Rank) with
+            | ValueSome axes when axes.Length > 0 -> [ f keep axes x ]
+            | _ when isNoop ->
+                [ f true [| x.Rank |] (expandDims -1 x) |> reshape (List.ofArray x.Shape.Dims) ]
+            | _ when x.Rank = 0 -> [ f false [| 0 |] (expandDims 0 x) ]
+            | _ -> [ f keep [||] x ]
+
+    let private norm1 keep axes x = sumAxes keep axes (abs x)
+    let private sumOfSquares keep axes (x: Expr) = sumAxes keep axes (x * x)
+    let private norm2 keep axes (x: Expr) =
+        let s = sumOfSquares keep axes x
+        let isZero = equal s 0.0
+        where isZero (Expr.ZerosLike s) (sqrt (where isZero (Expr.OnesLike s) s))
+
+    let private position extreme : NodeImport =
+        fun node ->
+            let x = node.Input 0
+            let axis = node.Axis(node.Int("axis", 0L), x.Rank)
+            let keep = node.Flag("keepdims", true)
+            let isLast = node.Flag("select_last_index", false)
+            let n = x.Shape[axis]
+            let found =
+                if isLast then
+                    let turned = slice axis None None -1 x
+                    Expr.op_Implicit (int64 (n - 1)) - Reduce.arg extreme axis turned
+                else
+                    Reduce.arg extreme axis x
+            [ (if keep then expandDims axis found else found) ]
+
+    /// Softmax and its like; before opset 13 over all axes from the given one on.
+    let private along (f: int -> Expr -> Expr) : NodeImport =
+        fun node ->
+            let x = node.Input 0
+            if node.Opset >= 13 then
+                [ f (node.Axis(node.Int("axis", -1L), x.Rank)) x ]
+            else
+                let axis = node.Axis(node.Int("axis", 1L), x.Rank)
+                let before = Array.fold (*) 1 x.Shape.Dims[.. axis - 1]
+                let rows = reshape [ before; x.Shape.Length / max 1 before ] x
+                [ f 1 rows |> reshape (List.ofArray x.Shape.Dims) ]
+
+    let private hardmax axis (x: Expr) =
+        let best = expandDims axis (argmax axis x)
+        cast x.DType (equal (Leaf.iota x.Shape axis DType.Int64) best)
+
+    /// Sums of the first 1, 2, 3 … elements, in ⌈log₂ n⌉ additions of shifted arrays (Hillis and Steele 1986).
+    let private cumulative axis (x: Expr) =
+        let shifted by (x: Expr) =
+            let widths = List.init x.Rank (fun i -> if i = axis then by, 0 else 0, 0)
+            pad widths (slice axis None (Some(x.Shape[axis] - by)) 1 x)
+        let mutable y, by = x, 1
+        while by < x.Shape[axis] do
+            y <- y + shifted by y
+            by <- 2 * by
+        y
+
+    let private cumsum: NodeImport =
+        fun node ->
+            let x = node.Input 0
+            let axis = node.Axis((node.KnownInts 1)[0], x.Rank)
+            let isReverse = node.Flag("reverse", false)
+            let turn x =
+                if isReverse then slice axis None None -1 x else x
+            let sums = cumulative axis (turn x)
+            let sums =
+                if node.Flag("exclusive", false) && x.Shape[axis] > 0 then
+                    let widths = List.init x.Rank (fun i -> if i = axis then 1, 0 else 0, 0)
+                    pad widths (slice axis None (Some(x.Shape[axis] - 1)) 1 sums)
+                else
+                    sums
+            [ turn sums ]
+
+    let private gemm: NodeImport =
+        fun node ->
+            let oriented i name =
+                let x = node.Input i
+                if x.Rank <> 2 then
+                    node.Fail $"input {i} is a matrix, got shape {x.Shape}"
+                if node.Flag(name, false) then transpose x else x
+            let scaled (factor: float) (x: Expr) = if factor = 1.0 then x else factor * x
+            let product =
+                matmul (oriented 0 "transA") (oriented 1 "transB")
+                |> scaled (node.Float("alpha", 1.0))
+            let beta = node.Float("beta", 1.0)
+            match node.TryInput 2 with
+            | ValueNone -> [ product ]
+            | ValueSome c -> [ product + Expr.BroadcastTo(scaled beta c, product.Shape) ]
+
+    let table: (string * NodeImport) list =
+        [ "ReduceSum", reduction 13 sumAxes
+          "ReduceMean", reduction 18 meanAxes
+          "ReduceMax", reduction 18 (extremeAxes Extreme.Max)
+          "ReduceMin", reduction 18 (extremeAxes Extreme.Min)
+          "ReduceProd", reduction 18 prodAxes
+          "ReduceL1", reduction 18 norm1
+          "ReduceL2", reduction 18 norm2
+          "ReduceSumSquare", reduction 18 sumOfSquares
+          "ReduceLogSum", reduction 18 (fun keep axes x -> log (sumAxes keep axes x))
+          "ReduceLogSumExp", reduction 18 logsumexpAxes
+          "ArgMax", position Extreme.Max
+          "ArgMin", position Extreme.Min
+          "Softmax", along softmax
+          "LogSoftmax", along logSoftmax
+          "Hardmax", along hardmax
+          "CumSum", cumsum
+          "MatMul", (fun node -> [ matmul (node.Input 0) (node.Input 1) ])
+          "Gemm", gemm
+          "Einsum", (fun node -> [ einsum (node.Text("equation", "")) node.Inputs ]) ]
