@@ -1,0 +1,20 @@
+/// All operations that the fuzzer knows, by name.
+module Diff.Fuzz.Table
+
+open System.Collections.Generic
+open Diff
+open Diff.Fuzz.Operations
+
+let all: Operation[] = Array.append basic WiderOperations.all
+
+let private byName =
+    let table = Dictionary<string, Operation>()
+    for o in all do
+        table.Add(o.Name, o)
+    table
+
+/// What an operation of a program means.
+let meaning (name: string) : Attrs -> Expr list -> Expr =
+    match byName.TryGetValue name with
+    | true, o -> o.Build
+    | _ -> failwith $"no operation is called {name}"
