@@ -46,11 +46,11 @@ public sealed class MessageTests : IDisposable
 
     [Fact]
     public void Load_of_too_little() =>
-        LoadingSays("its tensors are not this model's: \"b\" is missing", new() { ["a"] = new double[] { 5, 6 } });
+        LoadingSays("its tensors are not this model's: the name \"b\" is missing", new() { ["a"] = new double[] { 5, 6 } });
 
     [Fact]
     public void Load_of_too_much() =>
-        LoadingSays("its tensors are not this model's: \"c\" is not expected", new() { ["a"] = new double[] { 5, 6 }, ["b"] = new double[] { 7 }, ["c"] = 1.0 });
+        LoadingSays("its tensors are not this model's: the name \"c\" is not expected", new() { ["a"] = new double[] { 5, 6 }, ["b"] = new double[] { 7 }, ["c"] = 1.0 });
 
     [Fact]
     public void Load_of_another_shape() =>
@@ -63,14 +63,14 @@ public sealed class MessageTests : IDisposable
     [Fact]
     public void Load_of_several_mistakes() =>
         LoadingSays(
-            "its tensors are not this model's: \"a\" is missing; \"x\" is not expected; \"b\" is float32(), expected float64(1)",
+            "its tensors are not this model's: the name \"a\" is missing; the name \"x\" is not expected; \"b\" is float32(), expected float64(1)",
             new() { ["x"] = 1.0, ["b"] = 7f });
 
     [Fact]
     public void Load_of_a_model_that_has_nothing_in_common() =>
         LoadingSays(
-            "its tensors are not this model's: \"a\" is missing; \"b\" is missing; \"x00\" is not expected; \"x01\" is not expected; "
-            + "\"x02\" is not expected; \"x03\" is not expected; \"x04\" is not expected; \"x05\" is not expected and 4 more",
+            "its tensors are not this model's: the name \"a\" is missing; the name \"b\" is missing; the name \"x00\" is not expected; the name \"x01\" is not expected; "
+            + "the name \"x02\" is not expected; the name \"x03\" is not expected; the name \"x04\" is not expected; the name \"x05\" is not expected and 4 more",
             Enumerable.Range(0, 10).ToDictionary(i => $"x{i:00}", i => (NDArray)i));
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class MessageTests : IDisposable
         }
         Step(Optimizer.Sgd(1)).Save(path);
         Says<DiffFormatException>(
-            $"{path}: its tensors are not this model's: \"optimizer.1\" is missing; \"optimizer.2\" is missing; \"optimizer.0\" is float64(), expected float64(2)",
+            $"{path}: its tensors are not this model's: the name \"optimizer.1\" is missing; the name \"optimizer.2\" is missing; \"optimizer.0\" is float64(), expected float64(2)",
             () => Step(Optimizer.Momentum(1)).Load(path));
     }
 
@@ -111,7 +111,7 @@ public sealed class MessageTests : IDisposable
 
     [Fact]
     public void Linear_of_impossible_extents() =>
-        Says<ShapeException>("shape: extents are at least 0, got (1, -2)", () => _ = new Linear(-2, 1));
+        Says<ShapeException>("Linear: expected at least 1 of inputs and outputs, got -2 and 1", () => _ = new Linear(-2, 1));
 
     [Fact]
     public void Embedding_of_floats() =>
@@ -226,8 +226,8 @@ public sealed class MessageTests : IDisposable
     [Fact]
     public void Compiled_function_with_the_wrong_number_of_arguments()
     {
-        Says<ArgumentException>("call: the function takes 2 arguments, got 1", () => Compile((a, b) => a + b).Invoke(1.0));
-        Says<ArgumentException>("call: the function takes 1 argument, got 3", () => Compile((Expr a) => a).Invoke(1.0, 2.0, 3.0));
+        Says<ArgumentException>("call: the function takes 2 arguments (a, b), got 1; missing: b (Parameter 'args')", () => Compile((a, b) => a + b).Invoke(1.0));
+        Says<ArgumentException>("call: the function takes 1 argument (a), got 3 (Parameter 'args')", () => Compile((Expr a) => a).Invoke(1.0, 2.0, 3.0));
     }
 
     [Fact]

@@ -78,6 +78,19 @@ public sealed class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void Operations_and_transforms()
+    {
+        // README 6
+        var points = Variable(new double[,] { { 1, 2 }, { 3, 4 }, { 5, 6 } }, "points");
+        Console.WriteLine(Sum(Vmap(p => Det(Outer(p, p) + Eye(2)), points)).Item());              // 94: a determinant for each row
+        Console.WriteLine(Hessian(Sum(Sqrt(Var(points, 0))), points).Shape);                      // (3, 2, 3, 2)
+        Console.WriteLine(Rearrange(points, "n (a b) -> (n a) b", ("b", 1)).Shape);               // (6, 1)
+        Console.WriteLine(RandomNormal(new RandomKey(7), new Shape([2])).Eval().Float(0));        // 0.6749688500369042 on every machine
+        // README end
+        Assert.Equal(["94", "(3, 2, 3, 2)", "(6, 1)", "0.6749688500369042"], Printed);
+    }
+
+    [Fact]
     public void An_operation_of_your_own()
     {
         // README 4

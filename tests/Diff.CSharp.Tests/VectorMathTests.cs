@@ -29,7 +29,27 @@ public class VectorMathTests
         new("Sigmoid", 3, 3, -745, double.MaxValue, Sigmoid),
         new("Softplus", 3, 3, -745, 1e300, Softplus),
         new("Sqrt", 0.5, 0.5, 0, double.MaxValue, x => (Sqrt(x), 0)),
+        new("Sinh", 5, 5, -710.4, 710.4, x => Hyperbolic(x, -1)),
+        new("Cosh", 5, 5, -710.4, 710.4, x => Hyperbolic(x, 1)),
+        new("Atanh", 5, 5, -1, 1, x => (Atanh(x), 0)),
+        new("OneMinusSquare", 2, 2, -1e150, 1e150, x => ((1 - (DoubleDouble)x) * (1 + (DoubleDouble)x), 0)),
     ];
+
+    // (e^x ± e^-x)/2.
+    private static (DoubleDouble, int) Hyperbolic(double x, int sign)
+    {
+        if (sign < 0 && Math.Abs(x) < 20)
+        {
+            DoubleDouble e = DoubleDouble.Expm1(x);
+            return ((e + (e / (e + 1))) / 2, 0);
+        }
+        var (m, n) = DoubleDouble.Exp(Math.Abs(x));
+        DoubleDouble rest = Math.Abs(x) < 40 ? DoubleDouble.ScaleB(1 / DoubleDouble.ScaleB(m, n), -n) : 0;
+        DoubleDouble sum = m + (sign * rest);
+        return (x < 0 && sign < 0 ? -sum : sum, n - 1);
+    }
+
+    private static DoubleDouble Atanh(double x) => (DoubleDouble.Log1p(x) - DoubleDouble.Log1p(-x)) / 2;
 
     private static DoubleDouble Tanh(double x)
     {
@@ -68,6 +88,57 @@ public class VectorMathTests
         double dual = Error<double>(test, Points(test, 5e-324, 1.7e308, 2));
         Assert.True(single <= test.Single, $"float: {single} ulp");
         Assert.True(dual <= test.Double, $"double: {dual} ulp");
+    }
+
+    /// <summary>Against the scalar functions, which are tested against numbers of high precision: the name, the bounds, where, and the function.</summary>
+    private static readonly (string Name, double Single, double Double, double Low, double High, Func<double, double, double> Truth)[] Scalars =
+    [
+        ("Erf", 3, 4, -6.5, 6.5, (x, _) => SpecialMath.Erf(x)),
+        ("Erfc", 5, 6, -7, 27, (x, _) => SpecialMath.Erfc(x)),
+        ("Ndtr", 5, 6, -39, 9, (x, _) => SpecialMath.Ndtr(x)),
+        ("Asinh", 5, 6, -1e30, 1e30, (x, _) => Math.Asinh(x)),
+        ("Acosh", 5, 6, 1, 1e30, (x, _) => Math.Acosh(x)),
+        ("Floor", 0, 0, -1e30, 1e30, (x, _) => Math.Floor(x)),
+        ("Ceil", 0, 0, -1e30, 1e30, (x, _) => Math.Ceiling(x)),
+        ("Round", 0, 0, -1e30, 1e30, (x, _) => Math.Round(x)),
+        ("Trunc", 0, 0, -1e30, 1e30, (x, _) => Math.Truncate(x)),
+        ("Gaussian", 3, 4, -27, 27, (c, x) => SpecialMath.Gaussian(c, x)),
+        ("Hypot", 2, 3, -1e30, 1e30, SpecialMath.Hypot),
+    ];
+
+    public static TheoryData<string> ScalarNames => [.. Scalars.Select(c => c.Name)];
+
+    [Theory]
+    [MemberData(nameof(ScalarNames))]
+    public void VectorsAgreeWithScalars(string name)
+    {
+        var test = Scalars.Single(c => c.Name == name);
+        Assert.InRange(Distance<float>(), 0, test.Single);
+        Assert.InRange(Distance<double>(), 0, test.Double);
+
+        double Distance<T>() where T : unmanaged, INumber<T>
+        {
+            var random = new Random(3);
+            T[] x = new T[60000], y = new T[x.Length];
+            for (int i = 0; i < x.Length; i++)
+            {
+                double near = (random.NextDouble() * 12) - 6, small = Math.ScaleB(near, -random.Next(100));
+                double wide = Math.CopySign(Math.Pow(10, (random.NextDouble() * 60) - 30), near);
+                double inside = test.Low + (random.NextDouble() * (test.High - test.Low));
+                double pick = (i % 4) switch { 0 => near, 1 => small, 2 => wide, _ => inside };
+                (x[i], y[i]) = (T.CreateTruncating(Math.Clamp(pick, test.Low, test.High)), T.CreateTruncating(Math.ScaleB(near, random.Next(-3, 3))));
+            }
+            if (name == "Gaussian") (x, y) = ([.. y.Select(T.Abs)], [.. x.Select(v => T.Clamp(v, T.CreateChecked(-5), T.CreateChecked(5)))]);
+            bool two = name is "Gaussian" or "Hypot";
+            T[] z = two ? SameInAllWidths(name, x, y) : SameInAllWidths(name, x);
+            double worst = 0;
+            for (int i = 0; i < x.Length; i++)
+            {
+                double truth = test.Truth(double.CreateTruncating(x[i]), double.CreateTruncating(y[i]));
+                worst = Math.Max(worst, Ulps<T>(double.CreateTruncating(z[i]), (truth, 0)));
+            }
+            return worst;
+        }
     }
 
     [Fact]

@@ -329,7 +329,7 @@ let ``B-28: a checkpoint has a shape, gradients for what it captures, and one re
 [<Fact>]
 let ``B-29: Adam's first step counts`` () =
     let x = variable "x" 1.0
-    let plan = TrainingPlan([| x |], (fun _ -> sum x), Optimize.adam 0.001)
+    let plan = new TrainingPlan([| x |], (fun _ -> sum x), Optimize.adam 0.001)
     let positions =
         List.init 4 (fun _ ->
             plan.Run() |> ignore
@@ -340,7 +340,7 @@ let ``B-29: Adam's first step counts`` () =
 [<Fact>]
 let ``B-30: Nesterov's momentum looks ahead`` () =
     let x = variable "x" 1.0
-    let plan = TrainingPlan([| x |], (fun _ -> square x), Optimize.nesterov 0.1 0.9)
+    let plan = new TrainingPlan([| x |], (fun _ -> square x), Optimize.nesterov 0.1 0.9)
     let positions =
         List.init 2 (fun _ ->
             plan.Run() |> ignore

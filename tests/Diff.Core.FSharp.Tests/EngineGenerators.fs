@@ -224,9 +224,7 @@ type private Maker(seed: int, single: DType) =
         if chance 3 then
             crossEntropyOfDistributions x (leafOf (dims x) x.DType)
         else
-            crossEntropyOfClasses
-                x
-                (ints (List.take (x.Rank - 1) (dims x)) (classes + (if chance 4 then 1 else 0)))
+            crossEntropyOfClasses x (ints (List.take (x.Rank - 1) (dims x)) classes)
 
     let move (x: Expr) =
         match source.Next 10 with

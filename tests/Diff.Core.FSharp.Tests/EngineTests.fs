@@ -371,7 +371,7 @@ let ``cross-entropy is two loops, with its derivative three`` () =
     let x = rows DType.Float32
     let ofClasses = mean (crossEntropyOfClasses x (classes 2 256 1000))
     fused 2 [ "kernel"; "kernel" ] (planOf Tier.Auto [| ofClasses |])
-    fused 3 [] (planOf Tier.Auto [| ofClasses; grad ofClasses x |])
+    fused 3 [ "kernel" ] (planOf Tier.Auto [| ofClasses; grad ofClasses x |])
     let ofDistributions =
         mean (crossEntropyOfDistributions x (leaf 2 [ 256; 1000 ] DType.Float32))
     fused 3 [] (planOf Tier.Auto [| ofDistributions; grad ofDistributions x |])
@@ -555,7 +555,7 @@ let ``eight threads that run one plan at once each get the bits of one`` () =
         let y = mean (square (softmax 1 (matmul x w)))
         Array.ofList (y :: grads y [ x; w ])
     for threads in [ 1; 4 ] do
-        let compiled = CompiledFunction(f, EngineOptions(threads, Tier.Auto))
+        let compiled = new CompiledFunction(f, EngineOptions(threads, Tier.Auto))
         let inputs (seed: int) =
             [| Variable.valueOf (held (leaf seed [ 150; 120 ] DType.Float32))
                Variable.valueOf (held (leaf (seed + 50) [ 120; 130 ] DType.Float32)) |]
@@ -587,7 +587,7 @@ let ``steps of training allocate nothing`` () =
     let run (what: string) (most: int64) (parameters: Expr list) (loss: Expr[] -> Expr) (batch: NDArray[]) =
         for threads in [ 1; 4 ] do
             let plan =
-                TrainingPlan(
+                new TrainingPlan(
                     Array.ofList parameters,
                     loss,
                     Optimize.adam 0.01,
@@ -626,7 +626,7 @@ let ``options of threads and compilation change no bit, and refuse no threads`` 
     let x = spread 1 (-2.0, 2.0) [ 40; 30 ]
     let run (options: EngineOptions) =
         let f =
-            CompiledFunction((fun xs -> [| sum (tanh xs[0] * softmax 1 xs[0]) |]), options)
+            new CompiledFunction((fun xs -> [| sum (tanh xs[0] * softmax 1 xs[0]) |]), options)
         let struct (value, gradient) = f.ValueAndGradient x
         (bytesOf value).ToArray(), (bytesOf (nonNull gradient[0])).ToArray()
     let expected = run (EngineOptions.Default.WithThreads 1)

@@ -107,11 +107,11 @@ let ``copies and added products are described too`` () =
 [<Fact>]
 let ``a compiled function explains its value, and its gradient if it has one`` () =
     let a = NDArray.op_Implicit (Array.init 5000 float)
-    let f = CompiledFunction(fun xs -> [| sum (exp (-xs[0])) |])
+    let f = new CompiledFunction(fun xs -> [| sum (exp (-xs[0])) |])
     let both = f.Explain a
     Assert.StartsWith("value: ", both)
     Assert.Contains("\n\nvalue and gradient: ", both)
-    let g = CompiledFunction(fun xs -> [| exp xs[0] |])
+    let g = new CompiledFunction(fun xs -> [| exp xs[0] |])
     Assert.DoesNotContain("gradient", g.Explain a)
 
 [<Fact>]
@@ -135,7 +135,7 @@ let ``timing a step of training leaves parameters and state unchanged, also when
                 * scalarOp "fails" (fun _ -> invalidOp "no") (fun _ _ -> Expr.op_Implicit 0.0) y
             else
                 y
-        TrainingPlan([| w |], Func<_, _> loss, Optimize.adam 0.1)
+        new TrainingPlan([| w |], Func<_, _> loss, Optimize.adam 0.1)
     let values (plan: TrainingPlan) =
         Array.append [| w |] plan.State
         |> Array.map (fun e -> (eval e).ToArray<float>())

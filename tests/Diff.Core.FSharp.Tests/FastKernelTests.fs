@@ -330,6 +330,6 @@ let ``a run allocates nothing, with or without other threads`` () =
         let workspace, results = Workspace plan.Data, plan.NewResults()
         let run () =
             let before = GC.GetAllocatedBytesForCurrentThread()
-            workspace.Run([||], results, null)
+            workspace.Run([||], results, null, System.Threading.CancellationToken.None)
             GC.GetAllocatedBytesForCurrentThread() - before
         Assert.Equal(0L, List.init 20 (fun _ -> run ()) |> List.min)

@@ -18,6 +18,8 @@ let bytesOf (a: NDArray) : Span<byte> =
     | DType.Float64 -> MemoryMarshal.AsBytes(a.Span<float>())
     | DType.Int32 -> MemoryMarshal.AsBytes(a.Span<int>())
     | DType.Int64 -> MemoryMarshal.AsBytes(a.Span<int64>())
+    | DType.Float16 -> MemoryMarshal.AsBytes(a.Span<Half>())
+    | DType.BFloat16 -> MemoryMarshal.AsBytes(a.Span<BFloat16>())
     | _ -> MemoryMarshal.AsBytes(a.Span<bool>())
 
 // ---- Numbers from a seed ------------------------------------------------------------------------------------------

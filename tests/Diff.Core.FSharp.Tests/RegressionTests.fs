@@ -127,3 +127,31 @@ let ``a diagonal of indices counts along both of its axes`` () =
             eval (diagonal + exp (variableOf "z" (NDArray.Zeros(DType.Float32, Shape [| n |]))))
         for i in [ 0; 1; 2; n - 1 ] do
             Assert.Equal(float i + 1.0, values.Float i)
+
+[<Fact>]
+let ``a checkpoint that gives a variable back is that variable`` () =
+    let w, x = variable "w" 0.5, variable "x" 2.0
+    Assert.Equal(3.0, item (grad (3.0 * checkpoint (fun _ -> w) [ x ]) w))
+    Assert.Equal(3.0, item (grad (3.0 * checkpoint (fun xs -> xs[0]) [ x ]) x))
+
+[<Fact>]
+let ``the derivative of a power with respect to its base changes with an exponent of 0`` () =
+    let x, y = variable "x" 0.5, variable "y" 0.0
+    let slope = grad (x ** y) x
+    Assert.Equal(0.0, item slope)
+    // d/dy of y·x^(y−1) is x^(y−1) + …
+    Assert.Equal(2.0, item (grad slope y))
+    Assert.Equal(2.0, item (grad (grad (x ** y) y) x))
+    // Where there is no 1/x the convention stays, and no NaN.
+    for point in [ 0.0; -0.0; 1e-310; nan ] do
+        assign x (NDArray.op_Implicit point)
+        Assert.Equal(0.0, item slope)
+
+[<Fact>]
+let ``log1p of minus infinity is no number, in the reference and in every plan`` () =
+    let x = tensor "x" [ 2 ] [| -infinity; infinity |]
+    for values in [ Reference.evaluate [| log1p x |] |> Array.head; eval (log1p x) ] do
+        Assert.True(Double.IsNaN(values.Float 0))
+        Assert.Equal(infinity, values.Float 1)
+    assign x (NDArray.Create([| -2.0; -1.0 |], Shape [| 2 |]))
+    Assert.Equal(-infinity, (eval (log1p x)).Float 1)

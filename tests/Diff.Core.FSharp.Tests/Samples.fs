@@ -126,12 +126,64 @@ let private extra fn =
                 [ 0 ], [], [ 0 ] ] do
               sample $"{c} of {a} and {b}" [ booleans 3 c; some a; more b ] (fun xs -> map fn xs)
           sample "of one" [ booleans 3 [ 4 ]; some [ 4 ] ] (fun xs -> map fn [ xs[0]; xs[1]; xs[1] ]) ]
+    // Differences take steps of a quarter of the operands, and the quotient stays between two integers.
+    | Fn.Fmod ->
+        [ for a, b in [ [], []; [ 2; 3 ], [ 3 ]; [ 2; 1 ], [ 1; 3 ]; [ 4 ], [] ] do
+              for sign in [ 1.0; -1.0 ] do
+                  sample
+                      $"{a} and {b} of sign {sign}"
+                      [ spread 3 (1.4, 1.45) a; spread 4 (1.0, 1.03) b ]
+                      (fun xs -> map fn [ sign * xs[0]; xs[1] ])
+          sample "with a constant" [ spread 3 (1.4, 1.45) [ 3 ] ] (fun xs ->
+              map fn [ xs[0]; Expr.op_Implicit 1.0 ])
+          sample "of a constant" [ spread 3 (1.0, 1.03) [ 3 ] ] (fun xs ->
+              map fn [ Expr.op_Implicit 1.42; xs[0] ]) ]
+    // The orders of derivatives are constants.
+    | Fn.SincDerivative
+    | Fn.ErfcxDerivative
+    | Fn.Polygamma ->
+        let domain = if fn = Fn.Polygamma then 0.5, 3.0 else any
+        [ for n in [ 0.0; 1.0; 2.0; 5.0 ] do
+              sample $"of order {n}" [ spread 3 domain [ 2; 3 ] ] (fun xs ->
+                  map fn [ Expr.op_Implicit n; xs[0] ]) ]
+    | Fn.GammaincDerivative ->
+        [ for n in [ 1.0; 2.0 ] do
+              for name, domain in [ "by the series", (0.2, 0.9); "by the fraction", (2.5, 4.0) ] do
+                  sample
+                      $"of order {n}, {name}"
+                      [ spread 3 (0.5, 1.4) [ 3 ]; spread 4 domain [ 3 ] ]
+                      (fun xs -> map fn [ Expr.op_Implicit n; xs[0]; xs[1] ]) ]
+    | Fn.BetaincDerivative ->
+        [ for i, j in [ 1.0, 0.0; 0.0, 1.0; 1.0, 1.0; 2.0, 1.0 ] do
+              sample
+                  $"of orders {i} and {j}"
+                  [ spread 3 (0.6, 2.0) [ 3 ]
+                    spread 4 (0.6, 2.0) [ 3 ]
+                    spread 5 (0.1, 0.9) [ 3 ] ]
+                  (fun xs -> map fn (Expr.op_Implicit i :: Expr.op_Implicit j :: xs)) ]
+    | Fn.Betainc
+    | Fn.BetaDensity ->
+        [ for a, b, x in [ [ 3 ], [ 3 ], [ 3 ]; [], [ 2; 1 ], [ 3 ]; [ 2; 2 ], [], [] ] do
+              sample
+                  $"{a}, {b} and {x}"
+                  [ spread 3 (0.6, 2.0) a; spread 4 (0.6, 2.0) b; spread 5 (0.1, 0.9) x ]
+                  (map fn) ]
     | _ -> []
+
+/// Functions of two numbers whose samples are all among the extra ones.
+let private isApart fn =
+    match fn with
+    | Fn.SincDerivative
+    | Fn.ErfcxDerivative
+    | Fn.Polygamma
+    | Fn.Fmod -> true
+    | _ -> false
 
 let private ofFn (fn: Fn) : Sample list =
     let row = Elementwise.rule fn
     let fromRow =
         match row.Derivative, row.Domain with
+        | _ when isApart fn -> []
         | Zero, [| domain |] ->
             [ sample "beside its operand" [ spread 3 domain [ 3 ] ] (fun xs -> map fn xs * xs[0]) ]
         | Zero, _ -> []
@@ -150,8 +202,6 @@ let private einsums =
       "ij,ij,ij->", [ [ 2; 3 ]; [ 2; 3 ]; [ 2; 3 ] ]
       "ii->", [ [ 3; 3 ] ]
       "ii->i", [ [ 3; 3 ] ]
-      "i->ii", [ [ 3 ] ]
-      "iij,jk->ikk", [ [ 2; 2; 3 ]; [ 3; 2 ] ]
       "bij,bjk->bik", [ [ 2; 2; 3 ]; [ 2; 3; 2 ] ]
       "...ij,...jk->...ik", [ [ 2; 1; 2; 3 ]; [ 3; 3; 2 ] ]
       "...i,...i->...", [ [ 1; 3 ]; [ 4; 3 ] ]
@@ -176,7 +226,21 @@ let private ofEinsum =
       sample "an operand twice" [ some [ 3; 3 ] ] (fun xs -> einsum "ij,jk->ik" [ xs[0]; xs[0] ])
       sample "an operand twice, to a scalar" [ some [ 2; 3 ] ] (fun xs -> einsum "ij,ij->" [ xs[0]; xs[0] ])
       sample "labels only in the output" [ some [ 2 ] ] (fun xs -> einsumWith "i->jik" [ 'j', 3; 'k', 2 ] xs)
-      sample "repeated labels only in the output" [ some [ 2 ] ] (fun xs -> einsumWith "i->jij" [ 'j', 3 ] xs)
+      // Derivatives of diagonals repeat labels in the output; notations may not.
+      for inputs, output, shapes, extents in
+          [ [ "i" ], "ii", [ [ 3 ] ], [ 3; 3 ]
+            [ "iij"; "jk" ], "ikk", [ [ 2; 2; 3 ]; [ 3; 2 ] ], [ 2; 2; 2 ]
+            [ "i" ], "jij", [ [ 2 ] ], [ 3; 2; 3 ] ] do
+          sample
+              $"repeated labels {inputs} to {output}"
+              (shapes |> List.mapi (fun k s -> spread (k + 1) any s))
+              (fun xs ->
+                  Expr.Contract(
+                      { Inputs = Array.ofList inputs
+                        Output = output },
+                      Array.ofList xs,
+                      Shape(Array.ofList extents)
+                  ))
       sample "a product of a product" [ some [ 2; 3 ]; more [ 3; 2 ]; some [ 2; 2 ] ] (fun xs ->
           einsum "ij,jk->ki" [ einsum "ij,jk->ik" [ xs[0]; xs[1] ]; transpose xs[2] ])
       sample "sums of sums" [ some [ 2; 3; 2 ] ] (fun xs -> sumOver [ 0 ] (sumOver [ 1 ] xs[0]))
@@ -367,6 +431,14 @@ let ofOp (case: string) : Sample list option =
                       scatterAdd 1 [ 3; 4 ] xs[1] xs[0])
                   sample "one" [ some [ 3 ]; ints [ 1 ] [] ] (fun xs -> scatterAdd 1 [ 3; 2 ] xs[1] xs[0])
                   sample "none" [ some [ 0; 2 ]; ints [] [ 0 ] ] (fun xs -> scatterAdd 0 [ 3; 2 ] xs[1] xs[0]) ]
+        | "ClassIndices" ->
+            Some
+                [ sample "int32" [ some [ 4; 2 ]; ints [ 2; 0; 2; 1 ] [ 4 ] ] (fun xs ->
+                      gather 0 (Index.classIndices 3 xs[1]) (square xs[0]))
+                  sample
+                      "cross-entropy"
+                      [ some [ 2; 3 ]; NDArray.Create([| 2L; 0L |], Shape [| 2 |]) ]
+                      (fun xs -> crossEntropyOfClasses xs[0] xs[1]) ]
         | "Reduce" -> Some(ofReduce Extreme.Max @ ofReduce Extreme.Min)
         | "ArgReduce" ->
             Some
@@ -374,6 +446,14 @@ let ofOp (case: string) : Sample list option =
                       gather 0 (argmax 1 xs[0]) (square (transpose xs[0])))
                   sample "beside its operand" [ some [ 3; 4 ] ] (fun xs ->
                       cast DType.Float64 (argmin 0 xs[0]) * xs[0]) ]
+        | "Linalg" -> Some [ for name, points, build in LinearAlgebraSamples.all -> sample name points build ]
+        | "Random" ->
+            Some
+                [ for name, points, build in RandomSamples.all ->
+                      sample
+                          name
+                          (points |> List.mapi (fun i (domain, shape) -> spread (i + 1) domain shape))
+                          build ]
         | "Call" ->
             Some
                 [ sample "of one" [ some [ 2; 3 ] ] (fun xs -> checkpoint (fun ys -> exp (sin ys[0])) xs)
@@ -398,6 +478,16 @@ let ofOp (case: string) : Sample list option =
                   sample "dot" [ some [ 2; 3 ]; more [ 2; 3 ] ] dotOp
                   sample "with a checkpoint in its rule" [ some [ 3 ] ] sinOp
                   sample "dot with itself" [ some [ 4 ] ] (fun xs -> dotOp [ xs[0]; sin xs[0] ]) ]
+        | "Recurrence"
+        | "ArgRunning"
+        | "ArgSort"
+        | "SearchSorted"
+        | "TakeAlong"
+        | "AddAlong"
+        | "Fourier" ->
+            Some
+                [ for name, points, build in ArraySamples.ofOp case do
+                      sample name points build ]
         | _ -> None
     found |> Option.map (List.map (fun s -> { s with Name = $"{case} {s.Name}" }))
 

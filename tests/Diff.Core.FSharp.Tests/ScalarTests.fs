@@ -62,6 +62,9 @@ let private runWith how (f: ScalarFunction) (inputs: Pinned) (outputs: Pinned) =
         f.Compile()
         Assert.True f.IsCompiled
         f.Run(inputs.Table, outputs.Table)
+    // Only addresses of them are left in use during the run.
+    GC.KeepAlive inputs
+    GC.KeepAlive outputs
 
 let private codeOf limit (roots: Expr[]) =
     Scalarize.tryCode limit (variablesOf roots) roots
@@ -136,7 +139,11 @@ let private rootsOf (s: Sample) =
     let wanted = xs |> List.filter (fun x -> DType.isFloat x.DType)
     y :: grads y wanted |> Array.ofList |> Planner.prepare
 
-let private samples = table |> List.collect (snd >> Option.defaultValue [])
+// Factorisations of matrices are loops, never straight-line code.
+let private samples =
+    table
+    |> List.filter (fst >> (<>) "Op.Linalg")
+    |> List.collect (snd >> Option.defaultValue [])
 
 /// How many of the samples become code; all that do agree.
 let private overSamples (change: Sample -> Sample) =
@@ -212,19 +219,18 @@ let ``scalar functions of special numbers give the reference's bits`` () =
                 | Fn.Not -> [| less x y |]
                 | Fn.And
                 | Fn.Or -> [| less x y; lessEqual y x |]
-                | Fn.Add
-                | Fn.Sub
-                | Fn.Mul
-                | Fn.Div
-                | Fn.Pow
-                | Fn.Max
-                | Fn.Min -> [| x; y |]
+                | Fn.SincDerivative
+                | Fn.ErfcxDerivative
+                | Fn.Polygamma -> [| Expr.op_Implicit 2.0; x |]
+                | Fn.GammaincDerivative -> [| Expr.op_Implicit 2.0; x; y |]
+                | Fn.BetaincDerivative -> [| Expr.op_Implicit 1.0; Expr.op_Implicit 1.0; x; y; x |]
                 | fn when Fn.isComparison fn -> [| x; y |]
-                | _ -> [| x |]
+                | fn -> Array.truncate (Elementwise.rule fn).Domain.Length [| x; y; x |]
             let roots = [| Expr.Map(fn, args) |]
             match codeOf 8000 roots with
             | ValueSome code -> agree $"{Fn.name fn} {DType.name dtype}" 0.0 roots code
-            | ValueNone -> Assert.Fail $"{Fn.name fn} was refused"
+            // Of five operands.
+            | ValueNone -> Assert.True(fn.IsBetaincDerivative, $"{Fn.name fn} was refused")
 
 // ---- Random graphs --------------------------------------------------------------------------------------------------
 

@@ -392,7 +392,7 @@ let ``J7: products of vectors and matrices`` () =
 /// Where three steps on x² from 1 lead.
 let private descent (optimizer: GradientTransformation) =
     let x = variable "x" 1.0
-    let plan = TrainingPlan([| x |], (fun _ -> square x), optimizer)
+    let plan = new TrainingPlan([| x |], (fun _ -> square x), optimizer)
     List.init 3 (fun _ ->
         plan.Run() |> ignore
         item x)
