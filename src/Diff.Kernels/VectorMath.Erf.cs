@@ -16,9 +16,8 @@ internal static partial class VectorMath
         V rest = S.MultiplyAdd(c, S.MultiplyAdd(x, x, S.Neg(square)), S.MultiplyAdd(c, square, S.Neg(product)));
         // Beyond, the result is 0 or infinite, and the rest can be NaN.
         bool isFloat = typeof(T) == typeof(float);
-        rest = S.And(S.Less(product, S.Constant(isFloat ? 120 : 800)), rest);
-        rest = S.And(S.Less(S.Constant(isFloat ? -88.5 : -709.5), product), rest);
-        return S.Sub(y, S.Mul(y, rest));
+        V isUsed = S.And(S.Less(product, S.Constant(isFloat ? 120 : 800)), S.Less(S.Constant(isFloat ? -88.5 : -709.5), product));
+        return S.Select(isUsed, S.Sub(y, S.Mul(y, rest)), y);
     }
 
     /// <summary>e^(-c·x²).</summary>

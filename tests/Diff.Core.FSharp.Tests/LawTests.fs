@@ -452,7 +452,12 @@ let ``einsum has the derivatives of the sum of products`` () =
         let report =
             Diff.Check.Gradients(Func<Expr[], Expr>(List.ofArray >> contract c), Array.ofList (operands c))
         for comparison in report.Comparisons do
-            Assert.True(comparison.Digits >= (if comparison.Order = 1 then 9.0 else 8.0), string comparison))
+            // A sum that is 0 but for rounding has no digits.
+            let isRounding = abs (comparison.Analytic - comparison.Numeric) < 1e-12
+            Assert.True(
+                isRounding || comparison.Digits >= (if comparison.Order = 1 then 9.0 else 8.0),
+                string comparison
+            ))
 
 [<Property(MaxTest = 1500)>]
 let ``contractions of contractions become one without changing a bit, and so do their gradients`` () =
