@@ -187,11 +187,8 @@ module internal Exporter =
             let settings = [ Setting.Int("axis", int64 axis); Setting.Int("keepdims", 0L) ]
             m.Node(op, [ (arg 0).Name ], settings, dims, e.DType)
         | Op.Custom op ->
-            match ScalarWords.onnxOfOwn op with
-            | Some onnx -> m.Node(onnx, [ (arg 0).Name ], [], dims, e.DType)
-            | None ->
-                refuse
-                    $"the operation {FileText.quote op.Name} was supplied from outside; ONNX has no counterpart"
+            refuse
+                $"the operation {FileText.quote op.Name} was supplied from outside; ONNX has no counterpart"
         | op -> refuse $"the operation {Formula.opText op} has no counterpart in ONNX (opset 17)"
 
     /// The model that computes the outputs from the inputs. What else the graph holds becomes its tensors.

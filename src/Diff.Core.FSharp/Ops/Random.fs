@@ -92,11 +92,6 @@ module internal Draws =
             Custom.apply (made.GetOrAdd(k, make)) args
         apply
 
-    /// ψ⁽ⁿ⁾, the derivatives of log Γ from the first on.
-    let private polygamma =
-        family (fun n -> $"polygamma {n}") (fun n x -> GammaMath.Polygamma(n, x[0])) (fun self n args _ ->
-            [| self (n + 1) args |])
-
     /// The moments of GammaMath: ∂sₖ/∂a = sₖ₊₁ and ∂sₖ/∂y = (eʸ − a)·sₖ − k·sₖ₋₁, + 1 for k = 0.
     let private moment =
         family
@@ -114,7 +109,7 @@ module internal Draws =
     /// The derivative of the logarithm y of a gamma variate with respect to the shape a, −(∂P/∂a)/(∂P/∂y) for the distribution function P
     /// (Figurnov, Mohamed and Mnih 2018), of every order.
     let private implicitSlope (a: Expr) (y: Expr) : Expr =
-        -(moment 1 [| a; y |] + (y - polygamma 0 [| a |]) * moment 0 [| a; y |])
+        -(moment 1 [| a; y |] + (y - Expr.Map(Fn.Digamma, [| a |])) * moment 0 [| a; y |])
 
     /// The quantile x at u of a normal between bounds: ∂x/∂low = φ(low)/φ(x)·(1 − u), ∂x/∂high = φ(high)/φ(x)·u; nothing for an infinite bound.
     let private truncatedSlope (args: Expr[]) (x: Expr) i : Expr =
