@@ -18,7 +18,7 @@ internal static class Program
           --help         this text
         """;
 
-    private static readonly Workload[] Workloads = [.. Scalars.All, .. Elementwise.All, .. Contractions.All, .. Training.All];
+    private static readonly Workload[] Workloads = [.. Scalars.All, .. Elementwise.All, .. Contractions.All, .. Training.All, .. Planning.All];
 
     /// <summary>0 if all went well, 1 if a workload failed, 2 if the options are wrong.</summary>
     public static int Main(string[] args)

@@ -8,26 +8,34 @@ open Diff.Kernels
 type EngineOptions internal (threads: int, tier: Tier, detectsAnomalies: bool) =
     static let fromEnvironment =
         lazy
-            (let threads =
-                match Environment.GetEnvironmentVariable "DIFF_THREADS" with
-                | null
-                | "" -> Environment.ProcessorCount
-                | text ->
-                    match Int32.TryParse text with
-                    | true, n when n > 0 -> n
-                    | _ -> invalidOp $"DIFF_THREADS: expected a number of threads, at least 1, got \"{text}\""
-             let tier =
-                 match Environment.GetEnvironmentVariable "DIFF_TIER" with
-                 | null
-                 | ""
-                 | "auto" -> Tier.Auto
-                 | "tiles" -> Tier.Tiles
-                 | "compiled" -> Tier.Compiled
-                 | text -> invalidOp $"DIFF_TIER: expected auto, tiles or compiled, got \"{text}\""
-             EngineOptions(threads, tier))
+            (EngineOptions.Parse(
+                Environment.GetEnvironmentVariable "DIFF_THREADS",
+                Environment.GetEnvironmentVariable "DIFF_TIER"
+            ))
 
     internal new(threads, tier) = EngineOptions(threads, tier, false)
     member internal _.Tier = tier
+
+    /// What the two environment variables say; null or empty for the defaults.
+    static member internal Parse(threads: string | null, tier: string | null) : EngineOptions =
+        let threads =
+            match threads with
+            | null
+            | "" -> Environment.ProcessorCount
+            | text ->
+                match Int32.TryParse text with
+                | true, n when n > 0 -> n
+                | _ -> invalidOp $"DIFF_THREADS: expected a number of threads, at least 1, got \"{text}\""
+        let tier =
+            match tier with
+            | null
+            | ""
+            | "auto" -> Tier.Auto
+            | "tiles" -> Tier.Tiles
+            | "compiled" -> Tier.Compiled
+            | text -> invalidOp $"DIFF_TIER: expected auto, tiles or compiled, got \"{text}\""
+        EngineOptions(threads, tier)
+
     /// How many threads one evaluation may use, the caller's among them.
     member _.Threads = threads
     /// As many threads as the machine has processors, or as the environment variable DIFF_THREADS says; loops are compiled once that pays,

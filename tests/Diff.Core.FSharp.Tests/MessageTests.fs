@@ -347,3 +347,21 @@ let ``operations whose parts do not fit each other`` () =
         own fine (fun _ _ g -> [ g ]) [])
     refusesType "cube: expected float32 or float64, got int32; cast it" (fun () ->
         scalarOp "cube" (fun x -> x * x * x) (fun x _ -> 3.0 * x * x) n)
+
+[<Theory>]
+[<InlineData("zero", null, "DIFF_THREADS: expected a number of threads, at least 1, got \"zero\"")>]
+[<InlineData("0", null, "DIFF_THREADS: expected a number of threads, at least 1, got \"0\"")>]
+[<InlineData(null, "fast", "DIFF_TIER: expected auto, tiles or compiled, got \"fast\"")>]
+let ``environment variables that say nothing sensible are refused``
+    (threads: string | null, tier: string | null, message: string)
+    =
+    let error =
+        Assert.Throws<InvalidOperationException>(fun () -> EngineOptions.Parse(threads, tier) |> ignore)
+    Assert.Equal(message, error.Message)
+
+[<Fact>]
+let ``environment variables choose threads and tier`` () =
+    let options = EngineOptions.Parse("3", "tiles")
+    Assert.Equal(3, options.Threads)
+    Assert.Equal(Diff.Kernels.Tier.Tiles, options.Tier)
+    Assert.Equal(Environment.ProcessorCount, EngineOptions.Parse("", null).Threads)

@@ -1,4 +1,4 @@
-/// Tests the tests: each of many small mistakes is put into a copy of the source, and the fuzzer has to find it.
+/// Tests the tests: each of many small mistakes is put into a copy of the source, and the fuzzer, else the laws or the cases, have to find it.
 module Diff.Fuzz.Faults
 
 open System
@@ -37,6 +37,8 @@ let occurrences (root: string) (fault: Fault) : int =
 type Outcome =
     /// By an oracle, in the graph of that number.
     | Caught of oracle: string * graph: int64
+    /// Not by the graphs, but by other tests.
+    | CaughtBy of test: string
     | Survived
     /// It does not compile: no fault that anyone could make.
     | NotBuilt of string
@@ -89,8 +91,61 @@ let private copyRepository (root: string) (into: string) : unit =
         if Directory.Exists from then
             copy from (Path.Combine(into, folder))
 
+/// A copy of a built program with another assembly in it.
+let private withAssembly (work: string) (program: string) (project: string) : string =
+    let into = Path.Combine(work, "run")
+    copy program into
+    let file = project + ".dll"
+    let built = Path.Combine(work, "src", project, "bin", "Release", "net10.0", file)
+    File.Copy(built, Path.Combine(into, file), true)
+    into
+
+/// The other tests that look for what is wrong: a program's folder under tests/, its assembly with arguments, and what its lines on failures begin with.
+let private others =
+    [ "Diff.Conformance",
+      [ "Diff.Conformance.dll"; "cases.json"; "--effort"; "0.1" ],
+      @"^failed (\S+?)(?::|$)"
+      "Diff.Core.FSharp.Tests",
+      [ "Diff.Core.FSharp.Tests.dll"
+        "-noColor"
+        "-class"
+        "LawTests"
+        "-class"
+        "RegressionTests" ],
+      @"^\s+(\S+Tests\.\S.*?)(?: \[FAIL\])" ]
+
+/// The first of the other tests that fails with a fault; the tests have to be built.
+let private tryOthers (root: string) (work: string) (project: string) : Outcome =
+    others
+    |> List.tryPick (fun (test, arguments, pattern) ->
+        let program = Path.Combine(root, "tests", test, "bin", "Release", "net10.0")
+        if not (Directory.Exists program) then
+            failwith $"{test} is not built; build the whole solution first"
+        let run = withAssembly work program project
+        match start run 900.0 "dotnet" arguments with
+        | Some(0, _) -> None
+        | None -> Some(CaughtBy $"{test}: a run without end")
+        | Some(_, output) ->
+            let found = Regex.Match(output, pattern, RegexOptions.Multiline)
+            Some(
+                CaughtBy(
+                    if found.Success then
+                        $"{test}: {found.Groups[1].Value}"
+                    else
+                        test
+                )
+            ))
+    |> Option.defaultValue Survived
+
 /// Tries one fault in a copy of the repository, and leaves the copy as it was.
-let private tryOne (work: string) (program: string) (graphs: int) (seed: uint64) (fault: Fault) : Outcome =
+let private tryOne
+    (root: string)
+    (work: string)
+    (program: string)
+    (graphs: int)
+    (seed: uint64)
+    (fault: Fault)
+    : Outcome =
     let path = Path.Combine(work, fault.File)
     let whole = File.ReadAllText path
     File.WriteAllText(path, whole.Replace(fault.Old, fault.New))
@@ -115,13 +170,7 @@ let private tryOne (work: string) (program: string) (graphs: int) (seed: uint64)
                   "-p:RunAnalyzers=false" ]
         match build with
         | Some(0, _) ->
-            let run = Path.Combine(work, "run")
-            copy program run
-            for assembly in [ "Diff.Kernels"; "Diff.Core.FSharp" ] do
-                let built =
-                    Path.Combine(work, "src", project, "bin", "Release", "net10.0", assembly + ".dll")
-                if assembly = project then
-                    File.Copy(built, Path.Combine(run, assembly + ".dll"), true)
+            let run = withAssembly work program project
             let arguments =
                 [ Path.Combine(run, "Diff.Fuzz.dll")
                   "--graphs"
@@ -131,7 +180,7 @@ let private tryOne (work: string) (program: string) (graphs: int) (seed: uint64)
                   "--stop" ]
             match start work 600.0 "dotnet" arguments with
             | None -> Caught("a run without end", 0L)
-            | Some(0, _) -> Survived
+            | Some(0, _) -> tryOthers root work project
             | Some(_, output) ->
                 let found = Regex.Match(output, @"graph (\d+), seed [0-9a-f]+, oracle ([^:]+):")
                 if found.Success then
@@ -151,6 +200,7 @@ let private tryOne (work: string) (program: string) (graphs: int) (seed: uint64)
 let private text (outcome: Outcome) : string =
     match outcome with
     | Caught(oracle, graph) -> $"{oracle} | {graph + 1L}"
+    | CaughtBy test -> $"{test} | not by them"
     | Survived -> "**not caught** | –"
     | NotBuilt why -> $"**does not build** | {why}"
 
@@ -171,9 +221,10 @@ let run (root: string) (list: string) (only: Set<int>) (graphs: int) (seed: uint
         let mutable missed = 0
         for fault in read list do
             if only.IsEmpty || only.Contains fault.Id then
-                let outcome = tryOne work.FullName program graphs seed fault
+                let outcome = tryOne root work.FullName program graphs seed fault
                 match outcome with
-                | Caught _ -> ()
+                | Caught _
+                | CaughtBy _ -> ()
                 | _ -> missed <- missed + 1
                 printfn $"| {fault.Id} | {fault.Area} | {fault.What} | {text outcome} |"
         missed
