@@ -8,11 +8,12 @@ open Diff.Testing
 open Diff.Testing.Generators
 open Diff.Testing.Samples
 
-let private n = 3
+/// How many slices there are.
+let count = 3
 
-/// n variants of a point: the point itself, and others near it. Integers and bools stay, or move along their own axes.
-let private variants (seed: int) (point: NDArray) : NDArray[] =
-    Array.init n (fun k ->
+/// Variants of a point: the point itself, and others near it. Integers and bools stay, or move along their own axes.
+let variants (seed: int) (point: NDArray) : NDArray[] =
+    Array.init count (fun k ->
         if k = 0 then
             point
         elif DType.isFloat point.DType then
@@ -24,10 +25,10 @@ let private variants (seed: int) (point: NDArray) : NDArray[] =
         else
             point)
 
-let private stacked (arrays: NDArray[]) : NDArray =
+let stacked (arrays: NDArray[]) : NDArray =
     eval (stack 0 [ for a in arrays -> constant a ])
 
-let private difference (a: NDArray) (b: NDArray) =
+let difference (a: NDArray) (b: NDArray) =
     if not (a.Shape.Equals b.Shape) then
         infinity
     else
@@ -75,7 +76,7 @@ let private problems (s: Sample) : string list =
               let point =
                   List.mapi2 (fun i (p: NDArray) (v: NDArray[]) -> if mask[i] then v[k] else p) s.Points sets
               f (point |> List.map (variableOf "x")) |> Array.ofList |> Evaluate.many
-          let expected = Array.init n one
+          let expected = Array.init count one
           let actual = Evaluate.many all
           for r in 0 .. actual.Length - 1 do
               let error = difference (stacked (expected |> Array.map (fun e -> e[r]))) actual[r]

@@ -111,7 +111,9 @@ let private others =
         "-class"
         "LawTests"
         "-class"
-        "RegressionTests" ],
+        "RegressionTests"
+        "-class"
+        "EngineTests" ],
       @"^\s+(\S+Tests\.\S.*?)(?: \[FAIL\])" ]
 
 /// The first of the other tests that fails with a fault; the tests have to be built.

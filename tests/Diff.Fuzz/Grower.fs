@@ -292,7 +292,13 @@ type Grower(random: SplitMix, setting: Setting, meaning: string -> Attrs -> Expr
                 elif random.Chance 0.05 then
                     -0.0
                 else
-                    rounded (random.Pick [| 0.5; 1.0; -1.0; 2.0; 0.0; number () |])
+                    // Zeros are met by what is not finite.
+                    let choice =
+                        if setting.Flavour = Flavour.Special && random.Chance 0.5 then
+                            0.0
+                        else
+                            random.Pick [| 0.5; 1.0; -1.0; 2.0; 0.0; number () |]
+                    rounded choice
             this.Const(value, x.DType, (if random.Chance 0.7 then [] else x.Dims))
         elif roll < 0.65 then
             match this.Recent broadcasts with

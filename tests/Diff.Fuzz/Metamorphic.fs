@@ -188,7 +188,10 @@ let private varied (s: Subject) (note: Recorder) =
         let change (name: string, attr: Attr) =
             match step.Op, name, attr with
             | "const", "value", Real v -> name, Real(if r.Chance 0.5 then Math.BitIncrement v else v + 0.25)
-            | "slice", "bounds", Ints [ a; b; step ] -> name, Ints [ a; b; -step ]
+            | "slice", "bounds", Ints [ a; b; step ] ->
+                // The other direction begins elsewhere; a longer step begins where this one does.
+                name, Ints [ a; b; (if r.Chance 0.4 then -step else step + sign step) ]
+            | "embed", "steps", Ints steps -> name, Ints(steps |> List.map (fun s -> s + r.Between(0, 1)))
             | "embed", "starts", Ints starts -> name, Ints(starts |> List.map (fun a -> a + r.Between(-1, 1)))
             | "unfold", "dilation", Ints [ 1 ] -> name, Ints [ 2 ]
             | _, "axis", Ints [ axis ] when step.Op <> "reduce" ->

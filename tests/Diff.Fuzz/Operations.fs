@@ -275,7 +275,11 @@ let private drawEinsum (g: Grower) (x: Node) : Node =
             let dims = [ for c in own -> sizes[c] ]
             if countOf dims > int64 g.Setting.MostElements then
                 raise Refused
-            String own, g.Leaf(dims, x.DType)
+            // Ones are what a sum over a label that nothing else has counts with.
+            if x.IsFloat && g.Random.Chance 0.15 then
+                String own, g.Const(g.Random.Pick [| 1.0; 1.0; 0.5; 0.0 |], x.DType, dims)
+            else
+                String own, g.Leaf(dims, x.DType)
     let operands = (first, x) :: [ for _ in 1..count -> operand () ]
     if
         sizes.Count > 12
@@ -343,7 +347,7 @@ let private contractions =
 let private drawReshape (g: Grower) (x: Node) : Node =
     let dims = x.Dims
     let target =
-        match g.Random.Below 4 with
+        match g.Random.Below 5 with
         | 0 -> [ x.Value.Length ]
         | 1 when x.Rank > 1 ->
             let axis = g.Random.Below(x.Rank - 1)
@@ -358,6 +362,13 @@ let private drawReshape (g: Grower) (x: Node) : Node =
                 else
                     [ dims[axis] / k; k ]
             dims[.. axis - 1] @ pair @ dims[axis + 1 ..]
+        | 3 when x.Rank > 1 ->
+            // As many axes as before, of other extents.
+            let axis = g.Random.Below(x.Rank - 1)
+            let a, b = dims[axis], dims[axis + 1]
+            let k =
+                g.Random.Pick([| 2; 3; 5; 7; 8; a |] |> Array.filter (fun k -> k > 0 && a % k = 0))
+            dims[.. axis - 1] @ [ a / k; b * k ] @ dims[axis + 2 ..]
         | _ when x.Rank < 5 -> List.insertAt (g.Random.Below(x.Rank + 1)) 1 dims
         | _ -> [ x.Value.Length ]
     g.Step("reshape", [ x ], [ ints "shape" target ])
