@@ -15,7 +15,7 @@ public static class ExprExtensions
             set
             {
                 var variable = Values.variableIn("Grad", Given(x));
-                if (value is not null) VariableModule.check("Grad", variable, value);
+                if (value is not null) VariableModule.checkAs("Grad", DTypeModule.ofDerivative(variable.DType), variable, value);
                 variable.Gradient = value;
             }
         }
@@ -40,7 +40,7 @@ public static class ExprExtensions
         public double Item() => Values.item(Given(x));
 
         /// <summary>Gives a variable another value of the same shape and element type; what is evaluated later sees it.</summary>
-        /// <param name="value">The value; its memory is used, not copied.</param>
+        /// <param name="value">The value; it is copied.</param>
         /// <exception cref="InvalidOperationException">The expression is not a variable.</exception>
         /// <exception cref="ShapeException">The shape differs.</exception>
         public void Assign(NDArray value) => Values.assign(Given(x), Given(value));

@@ -58,7 +58,7 @@ public static partial class Ops
 
     /// <summary>The numbers of an array, as a constant.</summary>
     /// <param name="value">The numbers and their shape.</param>
-    public static Expr Constant(NDArray value) => Leaf.literal(Given(value));
+    public static Expr Constant(NDArray value) => Leaf.literal(Given(value).Clone());
 
     /// <summary>One number at every index.</summary>
     /// <param name="value">The number.</param>

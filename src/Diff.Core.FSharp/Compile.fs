@@ -92,13 +92,14 @@ type internal SignatureCache<'T>(capacity: int, names: string[] | null, make: Ex
         match find (Volatile.Read &entries) 0 with
         | ValueSome made -> made
         | ValueNone ->
+            // Outside the lock, since what the caller wrote runs here. Another thread may have been faster.
+            let inputs = Signature.inputs names args
+            let made = make inputs
             let scope = gate.EnterScope()
             try
                 match find entries 0 with
                 | ValueSome made -> made
                 | ValueNone ->
-                    let inputs = Signature.inputs names args
-                    let made = make inputs
                     let kept = if entries.Length < capacity then entries else entries[1..]
                     Volatile.Write(&entries, Array.append kept [| struct (inputs, made) |])
                     made
@@ -149,8 +150,8 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
             value
 
 /// A function of arrays, traced, differentiated and planned once for each combination of shapes and element types that
-/// it is called with. Calls may overlap in time. Disposed of, it lets go of its plans and their memory at once; without that
-/// they go when the function does.
+/// it is called with, for evaluation and for training apart. Calls may overlap in time. Disposed of, it lets go of its plans, whose memory
+/// is free at the next collection; without that they go when the function does.
 [<Sealed>]
 type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null, options: EngineOptions) =
     do
@@ -159,8 +160,25 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
 
     let mutable isDisposed = false
 
-    let cache =
-        SignatureCache<Traced>(64, names, fun inputs -> Traced(options, inputs, f.Invoke inputs))
+    let trace (inputs: Expr[]) : Traced =
+        match f.Invoke inputs with
+        | outputs when isNull (box outputs) -> invalidOp "compile: the function gave null, not its results"
+        | outputs ->
+            match Array.tryFindIndex (fun (y: Expr) -> isNull (box y)) outputs with
+            | Some k -> invalidOp $"compile: result {k} of the function is null"
+            | None -> Traced(options, inputs, outputs)
+
+    let cache = SignatureCache<Traced>(64, names, trace)
+
+    // Layers may do something else in training, and draw random numbers there, which must not stay the same.
+    let inTraining =
+        SignatureCache<Traced>(
+            64,
+            names,
+            fun inputs ->
+                use _ = TrainingMode.enterCompiled ()
+                trace inputs
+        )
 
     let traced (args: NDArray[]) : Traced =
         Argument.noneIsNull (nameof args) args
@@ -174,7 +192,10 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
         match names with
         | null -> ()
         | names -> Signature.checkCount names args.Length
-        cache.Get args
+        if TrainingMode.mayBeOn () && TrainingMode.isOn () then
+            inTraining.Get args
+        else
+            cache.Get args
 
     // The scalar code for value and gradient of the latest function of scalars: nothing has to be looked up, nor made into arrays.
     let mutable flat: ScalarFunction | null = null
@@ -193,7 +214,8 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
             match plan.Flat with
             | null -> plan.Run arrays |> Array.map (fun value -> value.Float 0)
             | code ->
-                flat <- code
+                if not (TrainingMode.mayBeOn ()) then
+                    flat <- code
                 let results = Array.zeroCreate<float>(n + 1)
                 code.Run(args, Span<float> results)
                 results
@@ -247,6 +269,7 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
         let value =
             match flat with
             | null -> onScalars args gradient
+            | _ when TrainingMode.mayBeOn () -> onScalars args gradient
             | known ->
                 let mutable fits = false
                 let value = known.Run(args, gradient, &fits)
@@ -296,6 +319,7 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
         Volatile.Write(&isDisposed, true)
         Volatile.Write(&flat, null)
         cache.Clear()
+        inTraining.Clear()
 
     interface IDisposable with
         member this.Dispose() = this.Dispose()

@@ -24,8 +24,8 @@ module Functions =
     let input (name: string) (shape: int list) (dtype: DType) : Expr =
         Leaf.input name (Shape(Array.ofList shape)) dtype
 
-    /// The numbers of an array as a constant.
-    let constant (value: NDArray) : Expr = Leaf.literal value
+    /// The numbers of an array, as they are now, as a constant.
+    let constant (value: NDArray) : Expr = Leaf.literal (value.Clone())
 
     /// One number at every index of a shape.
     let full (shape: int list) (dtype: DType) (value: float) : Expr =

@@ -74,21 +74,32 @@ module internal Gradient =
         | Op.Const c -> c.AsFloat = 0.0
         | _ -> false
 
+    let private both (mask: Expr | null) (also: Expr) : Expr =
+        match mask with
+        | null -> also
+        | mask -> Expr.Map(Fn.And, [| mask; also |])
+
+    /// What a chain of masks lets pass: where all of `mask` and the chain's conditions hold, the value within.
+    let rec private unmasked (mask: Expr | null) (g: Expr) : struct (Expr | null * Expr) =
+        match g.Op with
+        | Op.Elementwise Fn.Where when isZero g.Args[2] -> unmasked (both mask g.Args[0]) g.Args[1]
+        | Op.Elementwise Fn.Where when isZero g.Args[1] ->
+            unmasked (both mask (Expr.Map(Fn.Not, [| g.Args[0] |]))) g.Args[2]
+        | _ -> struct (mask, g)
+
     /// f(g) for a function index by index. Where g is masked the result is, not f of a mask: in a branch that `where` did not take,
-    /// an infinite or undefined derivative times 0 would be NaN.
-    let rec private masked (f: Expr -> Expr) (g: Expr) : Expr =
-        let chosen i =
-            let taken = g.Args[i]
-            let part = masked f taken
-            if obj.ReferenceEquals(part, taken) then
+    /// an infinite or undefined derivative times 0 would be NaN. There is one mask at a time, however many functions gave one.
+    let private masked (f: Expr -> Expr) (g: Expr) : Expr =
+        match unmasked null g with
+        | struct (null, _) -> f g
+        | struct (mask, within) ->
+            let part = f within
+            if obj.ReferenceEquals(part, within) then
                 g
             else
-                let branches = [| part; Expr.ZerosLike part |]
-                Expr.Map(Fn.Where, [| g.Args[0]; branches[i - 1]; branches[2 - i] |])
-        match g.Op with
-        | Op.Elementwise Fn.Where when isZero g.Args[2] -> chosen 1
-        | Op.Elementwise Fn.Where when isZero g.Args[1] -> chosen 2
-        | _ -> f g
+                match unmasked mask part with
+                | struct (null, part) -> part
+                | struct (mask, part) -> Expr.Map(Fn.Where, [| mask; part; Expr.ZerosLike part |])
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =

@@ -151,6 +151,30 @@ type internal Workspace(data: PlanData) =
             arrays[entry] <- array
             table[entry] <- NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> handles[entry].Pointer)
 
+    let isShared (a: int) (b: int) =
+        let size (x: NDArray) =
+            nativeint (int64 x.Length * int64 (DType.size x.DType))
+        table[a] < table[b] + size arrays[b] && table[b] < table[a] + size arrays[a]
+
+    /// A result written over what is still to be read would be wrong without a word.
+    let refuseOverlap k =
+        let own = first + k
+        for s in 0 .. data.Sources.Length - 1 do
+            if isShared own (Entry.source s) then
+                let what =
+                    match data.Sources[s] with
+                    | Source.Input i -> $"argument {i}"
+                    | Source.Held v when v.Name <> "" -> $"the value of \"{v.Name}\""
+                    | _ -> "a value that the function reads"
+                invalidArg
+                    "results"
+                    $"run: the array for result {k} shares memory with {what}; give the result an array of its own"
+        for other in first .. own - 1 do
+            if isShared own other then
+                invalidArg
+                    "results"
+                    $"run: the arrays for results {other - first} and {k} share memory; give each its own"
+
     /// What variables hold stays for the next run, and what is small; large arrays of the caller's are let go.
     let letGo () =
         for k in 0 .. data.Sources.Length - 1 do
@@ -161,9 +185,11 @@ type internal Workspace(data: PlanData) =
             if isLarge arrays[entry] then
                 release entry
 
+    // Also of one whose memory could not be had, which has no handles yet.
     override _.Finalize() =
-        for entry in 0 .. handles.Length - 1 do
-            handles[entry].Dispose()
+        if not (isNull (box handles)) then
+            for entry in 0 .. handles.Length - 1 do
+                handles[entry].Dispose()
 
     member _.Run
         (inputs: NDArray[], results: NDArray[], trial: Trial | null, cancellation: CancellationToken)
@@ -191,6 +217,7 @@ type internal Workspace(data: PlanData) =
                      | Source.Fixed value -> value)
             for k in 0 .. results.Length - 1 do
                 pin (first + k) results[k]
+                refuseOverlap k
             use addresses = fixed table
             for s in 0 .. data.Steps.Length - 1 do
                 let before =
@@ -209,6 +236,8 @@ type internal Workspace(data: PlanData) =
                 match trial with
                 | null -> ()
                 | trial -> trial.Clock(s, Diagnostics.Stopwatch.GetElapsedTime before)
+            // Not every step looks at the token: what it asked for before the end is no result.
+            cancellation.ThrowIfCancellationRequested()
         finally
             if isCancellable then
                 Team.Cancellation <- outer
@@ -218,7 +247,9 @@ type internal Workspace(data: PlanData) =
 /// The only door from graphs to numbers: nothing after it looks at the graph again. Runs may overlap in time.
 [<Sealed>]
 type internal Plan(data: PlanData) =
-    let pool: (Workspace | null)[] = Array.zeroCreate 16
+    // As many as can run at a time; what more there were in a moment of many calls goes.
+    let pool: (Workspace | null)[] =
+        Array.zeroCreate (Math.Clamp(Environment.ProcessorCount, 1, 16))
 
     let rent () =
         let mutable found: Workspace | null = null

@@ -9,7 +9,8 @@ open Diff.Kernels
 module internal Scalarize =
     /// An integer is a float64 in scalar code.
     let private isExact (s: Scalar) =
-        s.DType <> DType.Int64 || abs s.AsFloat <= 9007199254740992.0
+        s.DType <> DType.Int64
+        || (s.AsInt >= -9007199254740992L && s.AsInt <= 9007199254740992L)
 
     let private typeOf (dtype: DType) =
         match dtype with

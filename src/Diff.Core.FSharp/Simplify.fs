@@ -104,7 +104,8 @@ module internal Simplify =
         | Fn.Mul, [| Neg keep x; y |]
         | Fn.Mul, [| x; Neg keep y |] -> neg (build (x * y))
         | Fn.Div, [| x; IsOne |] -> x
-        | Fn.Div, [| Neg keep x; y |] -> neg (build (x / y))
+        // Of integers the least one is its own negative, and −(x / y) another number.
+        | Fn.Div, [| Neg keep x; y |] when DType.isFloat e.DType -> neg (build (x / y))
         | Fn.Pow, [| x; IsOne |] -> x
         | Fn.Pow, [| _; IsZero |] -> Expr.OnesLike e // also for NaN: IEEE 754-2019, 9.2.1
         | Fn.Pow, [| x; Number 2.0 |] -> x * x

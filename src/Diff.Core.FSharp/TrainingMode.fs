@@ -6,13 +6,11 @@ open System.Threading
 
 /// Where the random numbers of a graph made for training come from: keys that follow from one, in the order in which they are asked for.
 [<Sealed>]
-type internal KeySource(root: Expr | null) =
+type internal KeySource(root: Expr | null, without: string) =
     let mutable asked = 0
     member _.Next(operation: string) : Expr =
         match root with
-        | null ->
-            invalidOp
-                $"{operation}: the loss draws random numbers, and the training step was given no seed to draw them from; give it one"
+        | null -> invalidOp $"{operation}: {without}"
         | root ->
             asked <- asked + 1
             Rng.foldIn (Expr.op_Implicit (int64 (asked - 1))) root
@@ -22,13 +20,39 @@ type internal KeySource(root: Expr | null) =
 [<RequireQualifiedAccess; EditorBrowsable(EditorBrowsableState.Never)>]
 module TrainingMode =
     let private current = AsyncLocal<KeySource | null>()
+    // How many scopes of training there are anywhere: none is quickly seen.
+    let mutable private scopes = 0
+
+    let private enterWith (source: KeySource) : IDisposable =
+        let before = current.Value
+        let isOpen = ref true
+        current.Value <- source
+        Interlocked.Increment &scopes |> ignore
+        { new IDisposable with
+            member _.Dispose() =
+                if isOpen.Value then
+                    isOpen.Value <- false
+                    current.Value <- before
+                    Interlocked.Decrement &scopes |> ignore }
 
     /// Until the result is disposed graphs are made for training, with keys that follow from this one; null: without keys.
     let internal enter (key: Expr | null) : IDisposable =
-        let before = current.Value
-        current.Value <- KeySource key
-        { new IDisposable with
-            member _.Dispose() = current.Value <- before }
+        KeySource(
+            key,
+            "the loss draws random numbers, and the training step was given no seed to draw them from; give it one"
+        )
+        |> enterWith
+
+    /// The same while a function is compiled: its graph serves many calls, so it has no keys of the caller's.
+    let internal enterCompiled () : IDisposable =
+        KeySource(
+            null,
+            "a compiled function would draw the same random numbers at every call; let it take a key as an argument, and train with that"
+        )
+        |> enterWith
+
+    /// Whether some graph may be made for training; false says that none is.
+    let internal mayBeOn () : bool = Volatile.Read &scopes > 0
 
     /// Whether graphs made now are for training.
     let isOn () : bool = not (isNull (box current.Value))

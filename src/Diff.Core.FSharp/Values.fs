@@ -27,8 +27,8 @@ module Values =
         | Op.Variable v -> v.Name
         | _ -> ""
 
-    /// Gives a variable another value of the same shape and element type. Values evaluated later see it.
+    /// Gives a variable a copy of another value of the same shape and element type. Values evaluated later see it.
     let assign (x: Expr) (value: NDArray) : unit =
         let v = variableIn "assign" x
         Variable.check "assign" v value
-        v.Value <- value
+        v.Value <- value.Clone()

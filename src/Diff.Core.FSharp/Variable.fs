@@ -32,8 +32,8 @@ module internal Variable =
                 $"evaluate: {name} of shape {v.Shape}, {DType.name v.DType}, has no value; assign one, or pass it to a compiled function"
         | value -> value
 
-    /// Checks that a value fits a variable.
-    let check operation (v: Variable) (value: NDArray) =
+    /// Checks that a value of an element type fits a variable.
+    let checkAs operation (dtype: DType) (v: Variable) (value: NDArray) =
         let name () =
             if v.Name = "" then "the variable" else $"\"{v.Name}\""
         if not (value.Shape.Equals v.Shape) then
@@ -41,8 +41,12 @@ module internal Variable =
                 ShapeException
                     $"{operation}: {name ()} has shape {v.Shape}, got a value of shape {value.Shape}; reshape the value, or make a new variable"
             )
-        if value.DType <> v.DType then
+        if value.DType <> dtype then
+            let what = if dtype = v.DType then "is" else "has derivatives of"
             raise (
                 DTypeException
-                    $"{operation}: {name ()} is {DType.name v.DType}, got a value of {DType.name value.DType}; convert the value, or make a new variable"
+                    $"{operation}: {name ()} {what} {DType.name dtype}, got a value of {DType.name value.DType}; convert the value, or make a new variable"
             )
+
+    /// Checks that a value fits a variable.
+    let check operation (v: Variable) (value: NDArray) = checkAs operation v.DType v value

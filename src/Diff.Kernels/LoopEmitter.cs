@@ -21,6 +21,9 @@ internal unsafe delegate void LoopCode(byte** streams, nint* rowSteps, byte* scr
 /// </summary>
 internal sealed class LoopEmitter
 {
+    /// <summary>Rows of float32 are summed by so many columns at a time, a lane 64 to 512 numbers, lest long sums lose digits.</summary>
+    public const int SumBlock = 4096;
+
     private const int MaxCached = 2048;
     private static readonly ConcurrentDictionary<string, LoopCode> cache = new();
 
@@ -31,8 +34,8 @@ internal sealed class LoopEmitter
     private readonly ILGenerator il;
     private readonly LocalBuilder[] pointers;
     // The last columns have locals of their own: what a call there writes to would otherwise lie in memory in the loop too.
-    private readonly LocalBuilder?[] values, lastValues, sums;
-    private readonly LocalBuilder at, full, unrolled, rest;
+    private readonly LocalBuilder?[] values, lastValues, sums, totals;
+    private readonly LocalBuilder at, full, unrolled, blockEnd, rest;
     private readonly int count;
 
     private LoopEmitter(LoopProgram program, bool[] streaming, ILGenerator il)
@@ -48,7 +51,9 @@ internal sealed class LoopEmitter
         values = new LocalBuilder?[program.Code.Length];
         lastValues = new LocalBuilder?[program.Code.Length];
         sums = new LocalBuilder?[program.Code.Length * 4];
-        (at, full, unrolled, rest) = (il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(int)));
+        totals = new LocalBuilder?[program.Code.Length * 4];
+        (at, full, unrolled) = (il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(nint)));
+        (blockEnd, rest) = (il.DeclareLocal(typeof(nint)), il.DeclareLocal(typeof(int)));
     }
 
     /// <summary>The code of a program; made once for all programs of the same text.</summary>
@@ -183,6 +188,7 @@ internal sealed class LoopEmitter
         }
         PushNative(0);
         il.Emit(OpCodes.Stloc, at);
+        int[] blocked = Array.FindAll(schedule.Body[p], i => program.Code[i].Op == LoopOp.Sum && element == typeof(float));
         if (ways > 1)
         {
             // unrolled = cols & -(ways·count)
@@ -190,14 +196,17 @@ internal sealed class LoopEmitter
             PushNative(-ways * count);
             il.Emit(OpCodes.And);
             il.Emit(OpCodes.Stloc, unrolled);
-            EmitLoop(p, ways, unrolled);
         }
-        EmitLoop(p, 1, full);
+        LocalBuilder end = ways > 1 ? unrolled : full;
+        if (blocked.Length > 0) EmitBlocks(p, ways, end, blocked);
+        else EmitLoop(p, ways, end);
+        if (ways > 1) EmitLoop(p, 1, full);
         Label done = il.DefineLabel();
         il.Emit(OpCodes.Ldloc, rest);
         il.Emit(OpCodes.Brfalse, done);
         EmitBody(p, 0, part: true);
         il.MarkLabel(done);
+        if (blocked.Length > 0) EmitTotals(ways, blocked);
         foreach (int i in schedule.Body[p])
         {
             string name = program.Code[i].Op.ToString();
@@ -207,6 +216,76 @@ internal sealed class LoopEmitter
             CallLanes("End" + name);
             PopValue(i);
         }
+    }
+
+    // Long sums of float32: after each block what it gave is added to the totals, and the sums begin anew.
+    // while (at < end) { loop to min(at + block, end); if (at % block == 0) { totals += sums; sums = 0 } }
+    private void EmitBlocks(int p, int ways, LocalBuilder end, int[] summed)
+    {
+        foreach (int i in summed)
+        {
+            for (int w = 0; w < ways; w++)
+            {
+                CallLanes("StartSum");
+                il.Emit(OpCodes.Stloc, totals[4 * i + w] ??= il.DeclareLocal(vector));
+            }
+        }
+        Label again = il.DefineLabel(), done = il.DefineLabel(), isWhole = il.DefineLabel(), open = il.DefineLabel();
+        il.MarkLabel(again);
+        il.Emit(OpCodes.Ldloc, at);
+        il.Emit(OpCodes.Ldloc, end);
+        il.Emit(OpCodes.Bge, done);
+        il.Emit(OpCodes.Ldloc, at);
+        PushNative(SumBlock);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Stloc, blockEnd);
+        il.Emit(OpCodes.Ldloc, blockEnd);
+        il.Emit(OpCodes.Ldloc, end);
+        il.Emit(OpCodes.Ble, isWhole);
+        il.Emit(OpCodes.Ldloc, end);
+        il.Emit(OpCodes.Stloc, blockEnd);
+        il.MarkLabel(isWhole);
+        EmitLoop(p, ways, blockEnd);
+        il.Emit(OpCodes.Ldloc, at);
+        il.Emit(OpCodes.Conv_I4);
+        il.Emit(OpCodes.Ldc_I4, SumBlock - 1);
+        il.Emit(OpCodes.And);
+        il.Emit(OpCodes.Brtrue, open);
+        foreach (int i in summed)
+        {
+            for (int w = 0; w < ways; w++)
+            {
+                il.Emit(OpCodes.Ldloc, totals[4 * i + w]!);
+                il.Emit(OpCodes.Ldloc, sums[4 * i + w]!);
+                CallLanes("StepSum");
+                il.Emit(OpCodes.Stloc, totals[4 * i + w]!);
+                CallLanes("StartSum");
+                il.Emit(OpCodes.Stloc, sums[4 * i + w]!);
+            }
+        }
+        il.MarkLabel(open);
+        il.Emit(OpCodes.Br, again);
+        il.MarkLabel(done);
+    }
+
+    // if (cols >= block) sums += totals
+    private void EmitTotals(int ways, int[] summed)
+    {
+        Label none = il.DefineLabel();
+        il.Emit(OpCodes.Ldarg, 5);
+        PushNative(SumBlock);
+        il.Emit(OpCodes.Blt, none);
+        foreach (int i in summed)
+        {
+            for (int w = 0; w < ways; w++)
+            {
+                il.Emit(OpCodes.Ldloc, totals[4 * i + w]!);
+                il.Emit(OpCodes.Ldloc, sums[4 * i + w]!);
+                CallLanes("StepSum");
+                il.Emit(OpCodes.Stloc, sums[4 * i + w]!);
+            }
+        }
+        il.MarkLabel(none);
     }
 
     // if (at < end) do { bodies; at += steps·count } while (at < end)

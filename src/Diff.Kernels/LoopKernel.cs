@@ -31,7 +31,7 @@ internal sealed record LoopSteps(nint[] Outer, nint Row);
 internal sealed unsafe class LoopKernel
 {
     // A chunk is some 10–40 µs of work; fewer where float32 numbers are added up, 64 to a lane, so that long sums keep six digits.
-    private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, MaxSummedRows = 512, MaxSummedElements = 1 << 12;
+    private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, LeastSummedRows = 16, MaxSummedRows = 512, MaxSummedElements = 1 << 12;
 
     // About 5 µs: below that another thread is not worth waking.
     private const long ParallelCost = 150_000;
@@ -42,16 +42,13 @@ internal sealed unsafe class LoopKernel
     private const long StreamingBytes = 8 << 20;
 
     [ThreadStatic]
-    private static byte* memory;
+    private static ThreadMemory? scratchMemory;
 
     [ThreadStatic]
-    private static nint memoryBytes;
+    private static ThreadMemory? partialMemory;
 
     [ThreadStatic]
-    private static byte* partials;
-
-    [ThreadStatic]
-    private static nint partialBytes;
+    private static ThreadMemory? placeMemory;
 
     [ThreadStatic]
     private static Job? job;
@@ -64,6 +61,7 @@ internal sealed unsafe class LoopKernel
     private readonly nint[] offsets;     // of each such stream in a chunk's partial sums
     private readonly nint partialSize;
     private readonly bool cutsRows, wholeOuter;
+    private readonly bool inPieces;      // sums that have places of their own are so long that their rows are added up piece by piece
     private readonly bool[] direct;      // of each accumulated stream: it has a place of its own for each outer index, and is summed there
     private readonly nint[] repeats;     // of each such one: neighbouring outer indices that share a place
     private readonly nint unitsInChunk, units;
@@ -115,7 +113,13 @@ internal sealed unsafe class LoopKernel
             // No two chunks add to one place.
             nint together = wholeOuter ? repeats.Max() : 1;
             unitsInChunk = Math.Max(1, elements / Math.Max(1, cols * (wholeOuter ? rows * together : 1))) * together;
-            if (accumulated.Length > 0 && !wholeOuter) unitsInChunk = Math.Min(unitsInChunk, MaxSummedRows);
+            if (accumulated.Length > 0 && !wholeOuter)
+            {
+                // Where a row is as wide as a chunk, each has several, lest the partial sums be as large as what is summed.
+                nint least = Math.Clamp(units / 8, 1, LeastSummedRows);
+                unitsInChunk = Math.Clamp(unitsInChunk, least, MaxSummedRows);
+            }
+            inPieces = wholeOuter && program.Size == 4 && rows * repeats.Max() > MaxSummedRows;
         }
         streaming = new bool[program.Streams.Length];
         foreach (LoopInstruction i in program.Code)
@@ -155,7 +159,7 @@ internal sealed unsafe class LoopKernel
             else if (chunks > 0) RunChunks(streams, null, (int)chunks, threads);
             return;
         }
-        byte* sums = chunks == 0 ? null : Memory(ref partials, ref partialBytes, chunks * partialSize);
+        byte* sums = chunks == 0 ? null : (partialMemory ??= new()).Of(chunks * partialSize);
         if (chunks > 0)
         {
             NativeMemory.Clear(sums, (nuint)(chunks * partialSize));
@@ -245,17 +249,15 @@ internal sealed unsafe class LoopKernel
         }
         nint r = first % rows, index = first / rows, end = first + count;
         byte** here = stackalloc byte*[k];
+        if (inPieces)
+        {
+            RunPieces(at, here, rowSteps, first, end, index);
+            return;
+        }
         while (first < end)
         {
             nint n = Math.Min(rows - r, end - first);
-            for (int s = 0; s < k; s++) here[s] = at[s] + r * rowSteps[s];
-            nint rest = index;
-            for (int d = outer.Length - 1; d >= 0; d--)
-            {
-                nint i = rest % outer[d];
-                rest /= outer[d];
-                if (i != 0) for (int s = 0; s < k; s++) here[s] += i * steps[s].Outer[d];
-            }
+            Point(at, here, rowSteps, r, index);
             for (int a = 0; a < accumulated.Length; a++)
             {
                 if (direct[a] && index % repeats[a] == 0) NativeMemory.Clear(here[accumulated[a]], (nuint)((program.Streams[accumulated[a]].PerRow ? 1 : cols) * program.Size));
@@ -264,6 +266,70 @@ internal sealed unsafe class LoopKernel
             first += n;
             (r, index) = (0, index + 1);
         }
+    }
+
+    /// <summary>Where each stream is at a row of an outer index.</summary>
+    private void Point(byte** at, byte** here, nint* rowSteps, nint row, nint index)
+    {
+        int k = program.Streams.Length;
+        for (int s = 0; s < k; s++) here[s] = at[s] + row * rowSteps[s];
+        for (int d = outer.Length - 1; d >= 0; d--)
+        {
+            nint i = index % outer[d];
+            index /= outer[d];
+            if (i != 0) for (int s = 0; s < k; s++) here[s] += i * steps[s].Outer[d];
+        }
+    }
+
+    /// <summary>Rows of float32 added up in places of their own: by pieces of at most so many rows, and the pieces in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RunPieces(byte** at, byte** here, nint* rowSteps, nint first, nint end, nint index)
+    {
+        // For each sum the piece in float32, then all pieces so far in float64.
+        nint* pieces = stackalloc nint[accumulated.Length], totals = stackalloc nint[accumulated.Length], widths = stackalloc nint[accumulated.Length];
+        nint bytes = 0;
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            widths[a] = program.Streams[accumulated[a]].PerRow ? 1 : cols;
+            pieces[a] = bytes;
+            bytes += direct[a] ? Rounded(widths[a] * sizeof(float)) : 0;
+            totals[a] = bytes;
+            bytes += direct[a] ? Rounded(widths[a] * sizeof(double)) : 0;
+        }
+        byte* memory = (placeMemory ??= new()).Of(bytes);
+        NativeMemory.Clear(memory, (nuint)bytes);
+        nint inPiece = 0;
+        for (; first < end; index++)
+        {
+            for (nint row = 0, n; row < rows; row += n, first += n)
+            {
+                n = Math.Min(rows - row, MaxSummedRows);
+                Point(at, here, rowSteps, row, index);
+                bool isFull = inPiece + n > MaxSummedRows;
+                for (int a = 0; a < accumulated.Length; a++)
+                {
+                    if (!direct[a]) continue;
+                    if (isFull) AddPiece((float*)(memory + pieces[a]), (double*)(memory + totals[a]), widths[a]);
+                    here[accumulated[a]] = memory + pieces[a];
+                }
+                inPiece = isFull ? n : inPiece + n;
+                Call(here, rowSteps, n, cols);
+            }
+            for (int a = 0; a < accumulated.Length; a++)
+            {
+                if (!direct[a] || (index + 1) % repeats[a] != 0) continue;
+                double* total = (double*)(memory + totals[a]);
+                AddPiece((float*)(memory + pieces[a]), total, widths[a]);
+                Point(at, here, rowSteps, 0, index);
+                float* place = (float*)here[accumulated[a]];
+                for (nint j = 0; j < widths[a]; j++) (place[j], total[j]) = ((float)total[j], 0);
+            }
+        }
+    }
+
+    private static void AddPiece(float* piece, double* total, nint width)
+    {
+        for (nint j = 0; j < width; j++) (total[j], piece[j]) = (total[j] + piece[j], 0);
     }
 
     private static nint SizeOf(LoopType type) => type switch
@@ -281,7 +347,7 @@ internal sealed unsafe class LoopKernel
         nint scratch = program.Schedule.Spills * scratchStep;
         if (compiled != null)
         {
-            compiled(at, rowSteps, scratch == 0 ? null : Memory(ref memory, ref memoryBytes, scratch), scratchStep, n, width);
+            compiled(at, rowSteps, scratch == 0 ? null : (scratchMemory ??= new()).Of(scratch), scratchStep, n, width);
             return;
         }
         if (program.Type == LoopType.Float32)
@@ -298,23 +364,8 @@ internal sealed unsafe class LoopKernel
     private void OnTiles<T, V, S>(byte** at, nint* rowSteps, nint scratch, nint scratchStep, nint n, nint width)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V>
     {
-        byte* start = Memory(ref memory, ref memoryBytes, scratch + LoopTiles<T, V, S>.MemoryBytes(program, width));
+        byte* start = (scratchMemory ??= new()).Of(scratch + LoopTiles<T, V, S>.MemoryBytes(program, width));
         LoopTiles<T, V, S>.Run(program, at, rowSteps, start, scratchStep, start + scratch, n, width);
-    }
-
-    // Memory of this thread that grows and stays.
-    private static byte* Memory(ref byte* block, ref nint size, nint bytes)
-    {
-        if (size < bytes)
-        {
-            NativeMemory.AlignedFree(block);
-            block = null;
-            size = 0;
-            nint rounded = Rounded(bytes + bytes / 4);
-            block = (byte*)NativeMemory.AlignedAlloc((nuint)rounded, 64);
-            size = rounded;
-        }
-        return block;
     }
 
     private sealed class Job : TeamJob

@@ -30,7 +30,7 @@ internal static unsafe class LoopTiles<T, V, S> where T : unmanaged, IBinaryFloa
 
     /// <summary>The bytes of memory that a run needs.</summary>
     public static nint MemoryBytes(LoopProgram program, nint cols) =>
-        program.Code.Length * (Tile(program, cols) * sizeof(T) + sizeof(T*) + 4 * S.Count * sizeof(T)) + 64;
+        program.Code.Length * (Tile(program, cols) * sizeof(T) + sizeof(T*) + 8 * S.Count * sizeof(T)) + 64;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(LoopProgram program, byte** streams, nint* rowSteps, byte* scratch, nint scratchStep, byte* memory, nint rows, nint cols)
@@ -40,7 +40,7 @@ internal static unsafe class LoopTiles<T, V, S> where T : unmanaged, IBinaryFloa
         int n = code.Length;
         nint tile = Tile(program, cols), shortest = Math.Min(tile, (cols + S.Count - 1) / S.Count * S.Count);
         T* buffers = (T*)memory, sums = buffers + n * tile;
-        T** values = (T**)(sums + 4 * n * S.Count);
+        T** values = (T**)(sums + 8 * n * S.Count); // behind the sums lie the totals of blocks
         byte** row = stackalloc byte*[program.Streams.Length];
         for (int k = 0; k < program.Streams.Length; k++) row[k] = streams[k];
         for (int i = 0; i < n; i++)
@@ -116,8 +116,11 @@ internal static unsafe class LoopTiles<T, V, S> where T : unmanaged, IBinaryFloa
                 LoopOp.Min => Lanes<T, V, S>.StartMin(),
                 _ => Lanes<T, V, S>.StartSum(),
             };
-            if (LoopSchedule.IsReduction(code[i].Op)) Fill(start, sums + 4 * i * S.Count, 4 * S.Count);
+            if (!LoopSchedule.IsReduction(code[i].Op)) continue;
+            Fill(start, sums + 4 * i * S.Count, 4 * S.Count);
+            Fill(start, sums + (4 * (code.Length + i) * S.Count), 4 * S.Count);
         }
+        bool inBlocks = sizeof(T) == 4 && cols >= LoopEmitter.SumBlock;
         for (nint at = 0; at < cols; at += tile)
         {
             nint here = Math.Min(tile, cols - at), full = here / S.Count * S.Count, padded = (here + S.Count - 1) / S.Count * S.Count;
@@ -183,7 +186,10 @@ internal static unsafe class LoopTiles<T, V, S> where T : unmanaged, IBinaryFloa
                 else if (schedule.IsMask[x.A]) Lanes<T, V, S>.StoreMaskPart(S.Load(from + full), target, at + full, rest);
                 else Lanes<T, V, S>.StorePart(S.Load(from + full), target, at + full, rest);
             }
+            nint next = at + here;
+            if (inBlocks && next <= unrolled && next % LoopEmitter.SumBlock == 0) AddToTotals(code, body, sums, sums + (4 * code.Length * S.Count));
         }
+        if (inBlocks) AddToTotals(code, body, sums, sums);
         foreach (int i in body)
         {
             if (!LoopSchedule.IsReduction(code[i].Op)) continue;
@@ -199,6 +205,22 @@ internal static unsafe class LoopTiles<T, V, S> where T : unmanaged, IBinaryFloa
             };
             values[i] = buffers + i * tile;
             Fill(end, values[i], shortest);
+        }
+    }
+
+    /// <summary>Sums and totals of blocks, added up where they are told; sums that became totals begin anew.</summary>
+    private static void AddToTotals(LoopInstruction[] code, int[] body, T* sums, T* into)
+    {
+        nint totals = 4 * code.Length * S.Count;
+        foreach (int i in body)
+        {
+            if (code[i].Op != LoopOp.Sum) continue;
+            for (nint j = 4 * i * S.Count; j < 4 * (i + 1) * S.Count; j += S.Count)
+            {
+                V total = Lanes<T, V, S>.StepSum(S.Load(sums + totals + j), S.Load(sums + j));
+                if (into != sums) S.Store(Lanes<T, V, S>.StartSum(), sums + j);
+                S.Store(total, into + j);
+            }
         }
     }
 

@@ -101,7 +101,10 @@ internal sealed unsafe class GatherStep(Slabs slabs, int size, Place x, Place in
             T* into = (T*)target + (outer * count + k) * width;
             for (; k < last; k++, into += width)
             {
-                T* x = source + names[k] * row;
+                nint named = names[k];
+                // Checked before, but the caller's array may have changed since: a wrong index must not read what is not there.
+                if ((nuint)named >= (nuint)slabs.Extent) throw slabs.Outside(names.Given(k));
+                T* x = source + named * row;
                 if (width == 1) *into = *x;
                 else if (column != 1) for (nint i = 0; i < width; i++) into[i] = x[i * column];
                 else

@@ -155,3 +155,183 @@ let ``log1p of minus infinity is no number, in the reference and in every plan``
         Assert.Equal(infinity, values.Float 1)
     assign x (NDArray.Create([| -2.0; -1.0 |], Shape [| 2 |]))
     Assert.Equal(-infinity, (eval (log1p x)).Float 1)
+
+[<Fact>]
+let ``long sums of float32 keep their digits along every axis`` () =
+    for shape, axes in
+        [ [ 2; 200_000; 4 ], [ 1 ]
+          [ 2; 3; 100_000; 2 ], [ 2 ]
+          [ 2; 100_000; 3; 2 ], [ 1; 3 ]
+          [ 3; 300_001 ], [ 1 ]
+          [ 200_000; 4 ], [ 0 ]
+          [ 40; 70_000 ], [ 0 ] ] do
+        let n = axes |> List.fold (fun n axis -> n * shape[axis]) 1
+        let x = tensor "x" shape (Array.create (List.fold (*) 1 shape) 0.1f)
+        let exact = float 0.1f * float n
+        for y in [ sumOver axes x; sumOver axes (exp (log x)) ] do
+            let y = eval y
+            for i in 0 .. y.Length - 1 do
+                Assert.InRange(y.Float i / exact, 1.0 - 1e-5, 1.0 + 1e-5)
+
+[<Fact>]
+let ``rows whose sums are used again have the same bits on tiles and compiled, beyond a block`` () =
+    for columns in [ 4095; 4096; 4097; 4096 + 63; 8192; 3 * 4096 + 17 ] do
+        let x =
+            tensor "x" [ 20; columns ] (Array.init (20 * columns) (fun i -> float32 (sin (float i))))
+        let roots = [| softmax 1 x; exp (x - meanKeeping [ 1 ] (x * x)) |]
+        let bits tier =
+            (Planner.make (EngineOptions(2, tier)) [||] roots).Run [||]
+            |> Array.map (fun y -> (bytesOf y).ToArray())
+        Assert.Equal<byte[][]>(bits Diff.Kernels.Tier.Tiles, bits Diff.Kernels.Tier.Compiled)
+
+[<Fact>]
+let ``a chain of masked derivatives grows with its length alone`` () =
+    let nodes length =
+        let x = tensor "x" [ 3 ] [| 0.5; -0.5; 2.0 |]
+        let y = Seq.fold (fun y _ -> clip 0.0 10.0 (relu (y * 1.001))) x (seq { 1..length })
+        let g = Gradient.grad Unconnected.Zeros y [| x |]
+        (Graph.topological g).Length
+    let one, two = nodes 200, nodes 400
+    Assert.InRange(two, one, 2 * one + 100)
+    // 3,000 masks on a small stack.
+    let mutable slope = nan
+    let work () =
+        let x = variable "x" 2.0
+        let y = Seq.fold (fun y _ -> relu (y * 0.9999)) x (seq { 1..3000 })
+        slope <- item (grad y x)
+    let thread = Threading.Thread(work, 192 <<< 10)
+    thread.Start()
+    thread.Join()
+    Assert.Equal(Math.Pow(0.9999, 3000.0), slope, 1e-9)
+
+[<Fact>]
+let ``of nested masks nothing leaks from any branch not taken`` () =
+    let x = tensor "x" [ 4 ] [| -1.0; 0.0; 1.0; 4.0 |]
+    let inner = where (greater x (scalar 0.0)) (log x) (scalar 0.0)
+    let outer = where (less x (scalar 2.0)) (sqrt inner) (scalar 0.0)
+    // At 1 the square root of log has an infinite slope, which is right; elsewhere there is nothing undefined.
+    Assert.Equal<float[]>([| 0.0; 0.0; infinity; 0.0 |], values (grad outer x))
+
+[<Fact>]
+let ``a negated integer is divided as it is`` () =
+    let shape = Shape [| 1 |]
+    for least in
+        [ NDArray.Create([| Int32.MinValue |], shape)
+          NDArray.Create([| Int64.MinValue |], shape) ] do
+        let y = -(variableOf "x" least) / full [ 1 ] least.DType 2.0
+        Assert.Equal(least.Float 0 / 2.0, (eval y).Float 0)
+
+[<Fact>]
+let ``integers beyond 2^53 stay what they are`` () =
+    let large = 9007199254740993L
+    let x = constant (NDArray.Create([| large |], Shape [| 1 |]))
+    Assert.Equal(large, (eval (reshape [ 1; 1 ] x)).Span<int64>()[0])
+    let near = constant (NDArray.Create([| large - 1L |], Shape [| 1 |]))
+    Assert.Equal(0.0, (eval (equal x near)).Float 0)
+
+[<Fact>]
+let ``loops of different element types stay apart`` () =
+    let n = 1000
+    let single i =
+        tensor $"s{i}" [ n ] (Array.init n (fun k -> float32 (sin (float (k + i)))))
+    let double i =
+        tensor $"d{i}" [ n ] (Array.init n (fun k -> cos (float (k + i))))
+    let mask = greater (double 0) (scalar 0.1)
+    let roots =
+        [| exp (where mask (single 1) (single 2) * single 3)
+           exp (where mask (double 1) (double 2) * double 3) |]
+    let expected = Reference.evaluate roots
+    for tier in [ Diff.Kernels.Tier.Tiles; Diff.Kernels.Tier.Compiled ] do
+        let found = (Planner.make (EngineOptions(1, tier)) [||] roots).Run [||]
+        for e, a in Array.zip expected found do
+            for i in 0 .. n - 1 do
+                Assert.Equal(e.Float i, a.Float i, 1e-6)
+
+[<Fact>]
+let ``a constant is what the array was`` () =
+    let array = NDArray.Create([| 1.0; 2.0 |], Shape [| 2 |])
+    let c = constant array
+    array.Span<float>()[0] <- 100.0
+    Assert.Equal<float[]>([| 1.0; 2.0 |], values c)
+
+[<Fact>]
+let ``an assigned value is the variable's own`` () =
+    let a, b = tensor "a" [ 2 ] [| 1.0; 2.0 |], tensor "b" [ 2 ] [| 0.0; 0.0 |]
+    let value = eval a
+    assign b value
+    value.Span<float>()[0] <- 7.0
+    Assert.Equal<float[]>([| 1.0; 2.0 |], values b)
+
+[<Fact>]
+let ``results that share memory with what is read, or with each other, are refused`` () =
+    let f = new CompiledFunction(fun xs -> [| matmul xs[0] xs[0]; xs[0] + 1.0 |])
+    let x = spread 1 (-1.0, 1.0) [ 8; 8 ]
+    let other = NDArray.Zeros(DType.Float64, Shape [| 8; 8 |])
+    let over = Assert.Throws<ArgumentException>(fun () -> f.CallInto([| x; other |], x))
+    Assert.Contains("the array for result 0 shares memory with argument 0", over.Message)
+    let twice =
+        Assert.Throws<ArgumentException>(fun () -> f.CallInto([| other; other |], x))
+    Assert.Contains("the arrays for results 0 and 1 share memory", twice.Message)
+    let w = variableOf "w" (spread 2 (-1.0, 1.0) [ 8; 8 ])
+    let g = new CompiledFunction(fun xs -> [| matmul xs[0] w |])
+    let held =
+        Assert.Throws<ArgumentException>(fun () ->
+            match w.Op with
+            | Op.Variable v -> g.CallInto([| Variable.valueOf v |], x)
+            | _ -> ())
+    Assert.Contains("shares memory with the value of \"w\"", held.Message)
+
+[<Fact>]
+let ``a function that gives null is told so`` () =
+    let nothing = new CompiledFunction(fun _ -> Unchecked.defaultof<Expr[]>)
+    let some = new CompiledFunction(fun xs -> [| xs[0]; Unchecked.defaultof<Expr> |])
+    let message (f: CompiledFunction) =
+        Assert
+            .Throws<InvalidOperationException>(fun () -> f.Call(spread 1 (-1.0, 1.0) [ 2 ]) |> ignore)
+            .Message
+    Assert.Equal("compile: the function gave null, not its results", message nothing)
+    Assert.Equal("compile: result 1 of the function is null", message some)
+
+[<Fact>]
+let ``a compiled function is traced for training and for evaluation apart, and draws nothing that would stay the same``
+    ()
+    =
+    let doubled =
+        new CompiledFunction(fun xs -> [| (if TrainingMode.isOn () then 2.0 * xs[0] else xs[0]) |])
+    let drawing =
+        new CompiledFunction(fun xs ->
+            [| (if TrainingMode.isOn () then
+                    Rng.dropout 0.5 xs[0] (TrainingMode.nextKey "dropout")
+                else
+                    xs[0]) |])
+    let x = NDArray.op_Implicit 3.0
+    Assert.Equal(3.0, doubled.Call(x).[0].Float 0)
+    TrainingMode.within (Rng.key 1L) (fun () ->
+        Assert.Equal(6.0, doubled.Call(x).[0].Float 0)
+        let error =
+            Assert.Throws<InvalidOperationException>(fun () -> drawing.Call x |> ignore)
+        Assert.Contains(
+            "a compiled function would draw the same random numbers at every call",
+            error.Message
+        ))
+    Assert.Equal(3.0, doubled.Call(x).[0].Float 0)
+    Assert.Equal(3.0, drawing.Call(x).[0].Float 0)
+
+[<Fact>]
+let ``two compiled functions may trace each other on two threads`` () =
+    let functions: CompiledFunction[] = Array.zeroCreate 2
+    use gate = new Threading.Barrier 2
+    use isInner = new Threading.ThreadLocal<bool>()
+    for k in 0..1 do
+        functions[k] <-
+            new CompiledFunction(fun xs ->
+                if not isInner.Value then
+                    isInner.Value <- true
+                    gate.SignalAndWait()
+                    functions[1 - k].Call(NDArray.op_Implicit 2.0) |> ignore
+                [| xs[0] + float k |])
+    let call k =
+        Threading.Tasks.Task.Run(fun () -> functions[k].Call(NDArray.op_Implicit 1.0).[0].Float 0)
+    let calls = [| call 0; call 1 |]
+    Assert.True(Threading.Tasks.Task.WaitAll(calls |> Array.map (fun t -> t :> Threading.Tasks.Task), 30_000))
+    Assert.Equal<float[]>([| 1.0; 2.0 |], calls |> Array.map _.Result)
