@@ -122,6 +122,53 @@ public sealed class SamplesTests : IDisposable
         if (epochs > 1) IsChart(At("out", "loss.svg")); // of one epoch, the line is a point
     }
 
+    // ---- Learning to learn ----
+
+    /// <summary>The numbers of the line that begins so.</summary>
+    private static double[] Row(Result result, string name) =>
+        [.. result.Lines.Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(w => w != "%").Select(Number)];
+
+    [Fact]
+    public void Maml_learns_weights_that_one_step_adapts()
+    {
+        var result = Succeeds(Maml.Main, "--steps", "2500", "--out", At("out"));
+        double[] ours = Row(result, "from weights learned for adaptation"), theirs = Row(result, "from weights trained on all tasks");
+        Assert.True(ours[1] < 0.9 * ours[0], $"{ours[0]} became {ours[1]} by a step");
+        Assert.True(ours[1] < theirs[1], $"{ours[1]} against {theirs[1]}");
+        IsChart(At("out", "maml.svg"));
+        IsChart(At("out", "losses.svg"));
+    }
+
+    [Fact]
+    public void HyperParameters_lowers_the_error_on_held_out_points()
+    {
+        var result = Succeeds(HyperParameters.Main, "--steps", "60", "--out", At("out"));
+        var words = result.Lines.Single(l => l.StartsWith("held-out error", StringComparison.Ordinal)).Split([' ', ',', ';'], StringSplitOptions.RemoveEmptyEntries);
+        var (before, after) = (Number(words[2]), Number(words[4]));
+        Assert.True(after < before / 2, $"{before} became {after}");
+        foreach (var chart in new[] { "fit.svg", "error.svg" }) IsChart(At("out", chart));
+        Assert.Equal("svg", XDocument.Load(At("out", "decays.svg")).Root!.Name.LocalName); // points alone
+    }
+
+    [Fact]
+    public void SyntheticGradients_train_a_network_that_true_gradients_would_train()
+    {
+        var result = Succeeds(SyntheticGradients.Main, "--steps", "1500", "--out", At("out"));
+        double Accuracy(string name) => Row(result, $"{name,-20} accuracy").First();
+        Assert.True(Accuracy("synthetic gradients") > Accuracy("layers left alone") + 10);
+        foreach (var chart in new[] { "loss.svg", "agreement.svg" }) IsChart(At("out", chart));
+        Assert.Equal("svg", XDocument.Load(At("out", "spirals.svg")).Root!.Name.LocalName);
+    }
+
+    [Fact]
+    public void LearnedOptimizer_learns_to_descend()
+    {
+        var result = Succeeds(LearnedOptimizer.Main, "--steps", "150", "--out", At("out"));
+        Assert.True(Row(result, "learned")[0] < 0.3);
+        IsChart(At("out", "descent.svg"));
+        IsChart(At("out", "learning.svg"));
+    }
+
     // ---- CharRnn ----
 
     private string Text(string name = "text.txt", string content = "The quick brown fox jumps over the lazy dog, and the dog sleeps on. ")
@@ -304,14 +351,22 @@ public sealed class SamplesTests : IDisposable
     {
         { "CharRnn", "--text, --steps, --seed, --prompt, --out, --resume" },
         { "CurveFit", "--epochs, --out" },
+        { "HyperParameters", "--steps, --out" },
         { "ImageClassifier", "--data, --epochs, --steps, --seed, --out" },
+        { "LearnedOptimizer", "--steps, --out" },
         { "LinearFit", "--epochs, --out" },
+        { "Maml", "--steps, --out" },
+        { "SyntheticGradients", "--steps, --out" },
     };
 
     private static Func<string[], int> Sample(string name) => name switch
     {
         "CharRnn" => CharRnn.Main,
         "CurveFit" => CurveFit.Main,
+        "HyperParameters" => HyperParameters.Main,
+        "LearnedOptimizer" => LearnedOptimizer.Main,
+        "Maml" => Maml.Main,
+        "SyntheticGradients" => SyntheticGradients.Main,
         "ImageClassifier" => ImageClassifier.Main,
         _ => LinearFit.Main,
     };
