@@ -9,10 +9,6 @@ internal static class GammaMath
     private const int Nodes = 24;
     private static readonly double[] points = new double[Nodes], weights = new double[Nodes];
 
-    // B₂ₖ / (2k)!.
-    private static readonly double[] bernoulli =
-        [1 / 12.0, -1 / 720.0, 1 / 30240.0, -1 / 1209600.0, 1 / 47900160.0, -691 / 1307674368000.0, 1 / 74724249600.0, -3617 / 10670622842880000.0];
-
     // The nodes of Gauss and Legendre on [0, 1] by Newton's iteration.
     static GammaMath()
     {
@@ -31,26 +27,6 @@ internal static class GammaMath
         }
     }
 
-    /// <summary>The derivative of order n + 1 of log Γ at x > 0: a recurrence upwards, then Stirling's series.</summary>
-    public static double Polygamma(int n, double x)
-    {
-        if (!(x > 0)) return double.NaN;
-        double sign = n % 2 == 0 ? -1 : 1, sum = 0, factorial = 1; // of n - 1
-        for (int k = 2; k < n; k++) factorial *= k;
-        double whole = n == 0 ? 1 : n * factorial;
-        for (; x < 16 + n; x++) sum += Math.Pow(x, -n - 1);
-        double power = Math.Pow(x, -n), rest = power / x / 2 * whole, rising = whole, falling = power / x / x;
-        // Terms B₂ₖ·(2k + n − 1)! / (2k)! / x^(2k+n).
-        for (int k = 0; k < bernoulli.Length; k++)
-        {
-            int top = 2 * (k + 1) + n - 1;
-            rising *= k == 0 ? top : (double)top * (top - 1);
-            rest += bernoulli[k] * rising * falling;
-            falling /= x * x;
-        }
-        return n == 0 ? Math.Log(x) - rest - sum : sign * (factorial * power + rest + whole * sum);
-    }
-
     /// <summary>
     /// ∫ (t/x)ᵃ⁻¹ eˣ⁻ᵗ log(t/x)ᵏ dt/x over 0 &lt; t &lt; x or, with a minus, over t > x, whichever side of the mean of log t the point x = eʸ is on: the two
     /// differ by a solution that derivatives of variates do not see, and on its side neither cancels.
@@ -59,7 +35,7 @@ internal static class GammaMath
     {
         if (!(a > 0) || double.IsNaN(y)) return double.NaN;
         double x = Math.Exp(y);
-        return y < Polygamma(0, a) ? Lower(k, a, x) : -Upper(k, a, x, y);
+        return y < SpecialMath.Digamma(a) ? Lower(k, a, x) : -Upper(k, a, x, y);
     }
 
     // t = x·e^(−w).

@@ -45,8 +45,8 @@ public static unsafe class Gemm
         }
     }
 
-    /// <summary>The product in any number type, summed in the order of k: for integers, and the reference of the others.</summary>
-    public static void MultiplyGeneric<T>(ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> c, GemmPlan plan) where T : unmanaged, INumber<T>
+    /// <summary>The definition, in any number type, summed in the order of k: what the others are tested against.</summary>
+    internal static void MultiplyGeneric<T>(ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> c, GemmPlan plan) where T : unmanaged, INumber<T>
     {
         ArgumentNullException.ThrowIfNull(plan);
         plan.Check(a.Length, b.Length, c.Length);

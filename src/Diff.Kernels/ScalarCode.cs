@@ -53,7 +53,6 @@ internal sealed class ScalarCode(
     public ScalarInstruction[] Instructions => instructions;
     public ScalarStore[] Stores => stores;
     public int Constants => constants;
-    public int Loads => loads;
     /// <summary>The number of the first instruction that computes.</summary>
     public int First => constants + loads;
     /// <summary>The size of each input and output.</summary>

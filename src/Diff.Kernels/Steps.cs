@@ -36,7 +36,7 @@ internal sealed unsafe class CopyMemoryStep(StridedCopy copy, Place from, Place 
         copy.Run((byte*)(table[from.Entry] + from.Bytes), (byte*)(table[to.Entry] + to.Bytes), threads);
 }
 
-internal sealed unsafe class ProductMemoryStep(GemmPlan plan, bool isDouble, bool accumulate, Place a, Place b, Place c) : MemoryStep
+internal sealed unsafe class ProductMemoryStep(GemmPlan plan, LoopType type, bool accumulate, Place a, Place b, Place c) : MemoryStep
 {
     public GemmPlan Plan => plan;
 
@@ -46,8 +46,13 @@ internal sealed unsafe class ProductMemoryStep(GemmPlan plan, bool isDouble, boo
     public override void Run(nint* table, int threads)
     {
         nint x = table[a.Entry] + a.Bytes, y = table[b.Entry] + b.Bytes, z = table[c.Entry] + c.Bytes;
-        if (isDouble) Gemm.Multiply((double*)x, (double*)y, (double*)z, plan, accumulate, threads);
-        else Gemm.Multiply((float*)x, (float*)y, (float*)z, plan, accumulate, threads);
+        switch (type)
+        {
+            case LoopType.Float32: Gemm.Multiply((float*)x, (float*)y, (float*)z, plan, accumulate, threads); break;
+            case LoopType.Float64: Gemm.Multiply((double*)x, (double*)y, (double*)z, plan, accumulate, threads); break;
+            case LoopType.Int32: IntegerGemm<int>.Run((int*)x, (int*)y, (int*)z, plan, accumulate, threads); break;
+            default: IntegerGemm<long>.Run((long*)x, (long*)y, (long*)z, plan, accumulate, threads); break;
+        }
     }
 }
 

@@ -34,9 +34,22 @@ module internal Exporter =
         let far = test "Greater" (map "Abs" [ x ]) (m.Number(x.DType, 2.0))
         map "Where" [ test "Equal" u one; x; map "Where" [ far; less; scaled ] ]
 
+    /// Φ(x) by erf: ONNX has no erfc, so what is left of it far below 0 is 0.
+    let private ndtr (m: ModelWriter) (x: Written) : Written =
+        let map op args = m.Map(op, args, x)
+        let number value = m.Number(x.DType, value)
+        let erf = map "Erf" [ map "Mul" [ x; number (Math.Sqrt 0.5) ] ]
+        map "Mul" [ number 0.5; map "Add" [ number 1.0; erf ] ]
+
     let private isConst (e: Expr) =
         match e.Op with
         | Op.Const _ -> true
+        | _ -> false
+
+    /// Whether an operand is the number 1.
+    let private isOne (e: Expr) =
+        match e.Op with
+        | Op.Const value -> value.AsFloat = 1.0
         | _ -> false
 
     let private elementwise (m: ModelWriter) (find: Expr -> Written) (fn: Fn) (e: Expr) : Written =
@@ -51,6 +64,9 @@ module internal Exporter =
         match fn with
         | Fn.Log1p -> log1p m args.Head
         | Fn.Expm1 -> expm1 m args.Head
+        | Fn.Ndtr -> ndtr m args.Head
+        | Fn.Fmod ->
+            m.Node("Mod", args |> List.map _.Name, [ Setting.Int("fmod", 1L) ], e.Shape.Dims, e.DType)
         | Fn.NotEqual ->
             let same = node "Equal"
             m.Map("Not", [ same ], same)
@@ -119,6 +135,7 @@ module internal Exporter =
             | None -> e.Args
         | Op.Elementwise _ when not (Array.forall isConst e.Args) -> e.Args |> Array.filter (isConst >> not)
         | Op.Barrier -> e.Args[..0]
+        | Op.Recurrence _ when isOne e.Args[0] -> e.Args[1..]
         | _ -> e.Args
 
     let private contraction (m: ModelWriter) (find: Expr -> Written) (spec: EinsumSpec) (e: Expr) : Written =
@@ -175,6 +192,10 @@ module internal Exporter =
         | Op.Concat axis ->
             let inputs = e.Args |> Array.map (fun a -> (find a).Name) |> List.ofArray
             m.Node("Concat", inputs, [ Setting.Int("axis", int64 axis) ], dims, e.DType)
+        | Op.Recurrence(axis, reverse) when isOne e.Args[0] ->
+            let settings = if reverse then [ Setting.Int("reverse", 1L) ] else []
+            let along = m.Number(DType.Int64, float axis)
+            m.Node("CumSum", [ (arg 1).Name; along.Name ], settings, dims, e.DType)
         | Op.Gather axis -> Places.gather m axis dims (arg 0) (arg 1)
         | Op.ScatterAdd axis -> Places.scatterAdd m axis dims (arg 0) (arg 1)
         | Op.Reduce(extreme, axes) ->

@@ -141,17 +141,6 @@ module internal Moving =
                 slice axes[i] (Some(clamp starts[i])) (Some(clamp ends[i])) (clamp steps[i]) x
             [ Seq.fold cut x (seq { 0 .. starts.Length - 1 }) ]
 
-    /// The index of the element that stands at a place before the beginning or after the end.
-    let private outside (node: NodeContext) mode (n: int) (i: int) =
-        match mode with
-        | "edge" -> max 0 (min (n - 1) i)
-        | "wrap" -> ((i % n) + n) % n
-        | "reflect" ->
-            let period = max 1 (2 * (n - 1))
-            let k = ((i % period) + period) % period
-            if k < n then k else period - k
-        | other -> node.Fail $"mode {FileText.quote other} is unknown"
-
     let private padded: NodeImport =
         fun node ->
             let x = node.Input 0
@@ -190,22 +179,21 @@ module internal Moving =
                         0.0
                 [ padWith value (List.ofArray around) x ]
             | mode ->
-                let grow (x: Expr) axis =
-                    let before, after = around[axis]
+                let how =
+                    match mode with
+                    | "edge" -> PadMode.Edge
+                    | "wrap" -> PadMode.Wrap
+                    | "reflect" -> PadMode.Reflect
+                    | other -> node.Fail $"mode {FileText.quote other} is unknown"
+                around
+                |> Array.iteri (fun axis (before, after) ->
                     let n = x.Shape[axis]
-                    if before + after = 0 then
-                        x
-                    else
-                        if n = 0 then
-                            node.Fail $"axis {axis} of shape {x.Shape} has nothing to repeat"
-                        if int64 before + int64 n + int64 after > node.Limits.MaxFoldedElements then
-                            node.Fail
-                                $"an axis of {int64 before + int64 n + int64 after}; at most {node.Limits.MaxFoldedElements} are allowed"
-                        let places =
-                            Array.init (before + n + after) (fun i ->
-                                int64 (outside node mode n (i - before)))
-                        gather axis (constant (NDArray.op_Implicit places)) x
-                [ Seq.fold grow x (seq { 0 .. x.Rank - 1 }) ]
+                    let whole = int64 before + int64 n + int64 after
+                    if n = 0 && before + after > 0 then
+                        node.Fail $"axis {axis} of shape {x.Shape} has nothing to repeat"
+                    if before + after > 0 && whole > node.Limits.MaxFoldedElements then
+                        node.Fail $"an axis of {whole}; at most {node.Limits.MaxFoldedElements} are allowed")
+                [ padBy how (List.ofArray around) x ]
 
     let private expanded: NodeImport =
         fun node ->

@@ -13,10 +13,9 @@ module internal Normalizing =
 
     /// Mean 0 and variance 1 over axes; gives the mean and 1 / √(variance + ε) too.
     let private standardized (epsilon: float) (axes: int[]) (x: Expr) =
-        let mean = meanAxes true axes x
-        let centred = x - mean
-        let scale = 1.0 / sqrt (meanAxes true axes (centred * centred) + epsilon)
-        struct (centred * scale, mean, scale)
+        let d = centred axes x
+        let scale = 1.0 / sqrt (varianceOf 0 axes d + epsilon)
+        struct (d * scale, meanAxes true axes x, scale)
 
     let private batch: NodeImport =
         fun node ->
@@ -33,6 +32,8 @@ module internal Normalizing =
     let private instance: NodeImport =
         fun node ->
             let x = node.Input 0
+            if x.Rank < 3 then
+                node.Fail $"[batch, channels, spatial…] was expected, got shape {x.Shape}"
             let struct (y, _, _) =
                 standardized (node.Float("epsilon", 1e-5)) [| 2 .. x.Rank - 1 |] x
             [ y * perChannel node x (node.Input 1) + perChannel node x (node.Input 2) ]
@@ -80,7 +81,7 @@ module internal Normalizing =
             let axis = node.Axis(node.Int("axis", -1L), x.Rank)
             match node.Int("p", 2L) with
             | 1L -> [ x / sumAxes true [| axis |] (abs x) ]
-            | 2L -> [ x / sqrt (sumAxes true [| axis |] (x * x)) ]
+            | 2L -> [ x / normAxes 2.0 true [| axis |] x ]
             | p -> node.Fail $"p {p} is not supported; 1 and 2 are"
 
     let private localResponse: NodeImport =
@@ -105,8 +106,8 @@ module internal Normalizing =
                 | ValueNone -> [| 0L; 2L; 3L |]
                 | ValueSome axes -> axes
             let axes = axes |> Array.map (fun axis -> node.Axis(axis, x.Rank))
-            let centred = x - meanAxes true axes x
-            [ centred / (sqrt (meanAxes true axes (centred * centred)) + 1e-9) ]
+            let d = centred axes x
+            [ d / (stdAxes 0 true axes x + 1e-9) ]
 
     let table: (string * NodeImport) list =
         [ "BatchNormalization", batch

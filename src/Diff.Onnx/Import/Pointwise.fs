@@ -11,34 +11,6 @@ module internal Pointwise =
     let private like (x: Expr) (value: float) = Expr.Full(value, Shape.Scalar, x.DType)
     let private zero (x: Expr) = like x 0.0
 
-    /// The result of a division of integers, cut towards 0: in float64, so exact up to 2^53.
-    let private quotient (x: Expr) (y: Expr) =
-        if DType.isFloat x.DType then
-            x / y
-        else
-            let q = cast DType.Float64 x / cast DType.Float64 y
-            cast x.DType q
-
-    /// The rest with the sign of the divisor, or of the dividend.
-    let private remainder (ofDividend: bool) (x: Expr) (y: Expr) =
-        if DType.isFloat x.DType then
-            // n is an integer: the derivative of x − n·y is 1 in x and −n in y
-            let q = x / y
-            let floor = ScalarWords.unary "Floor"
-            let n =
-                if ofDividend then
-                    where (less q 0.0) (-(floor (-q))) (floor q)
-                else
-                    floor q
-            x - n * y
-        else
-            let r = x - quotient x y * y
-            if ofDividend then
-                r
-            else
-                let wrong = logicalAnd (notEqual r 0.0) (notEqual (less r 0.0) (less y 0.0))
-                where wrong (r + y) r
-
     /// Functions of ONNX before opset 7 are not loaded, so shapes always broadcast.
     let private variadic (f: Expr -> Expr -> Expr) : NodeImport =
         fun node ->
@@ -67,12 +39,12 @@ module internal Pointwise =
         // The exponent is kept from growing where the other branch is taken.
         where (greater x 0.0) x (alpha * expm1 (minimum x (zero x)))
 
-    let private gelu (approximate: string) (x: Expr) =
+    let private geluBy (approximate: string) (x: Expr) =
         match approximate with
         | "tanh" ->
             let inner = Math.Sqrt(2.0 / Math.PI) * (x + 0.044715 * (x * x * x))
             0.5 * x * (1.0 + tanh inner)
-        | _ -> 0.5 * x * (1.0 + ScalarWords.unary "Erf" (x / Math.Sqrt 2.0))
+        | _ -> gelu x
 
     let private castTo (node: NodeContext) (x: Expr) (code: int) =
         match OnnxType.dtype code with
@@ -113,21 +85,20 @@ module internal Pointwise =
           "Identity", one id
           "Reciprocal", one reciprocal
           "Softsign", one (fun x -> x / (1.0 + abs x))
-          "IsNaN", one (fun x -> notEqual x x)
+          "IsNaN", one isNaN
           "IsInf",
           fun node ->
               let x = node.Input 0
-              let positive, negative =
-                  equal x Double.PositiveInfinity, equal x Double.NegativeInfinity
+              let is value = equal x (like x value)
               match node.Flag("detect_positive", true), node.Flag("detect_negative", true) with
-              | true, true -> [ logicalOr positive negative ]
-              | true, false -> [ positive ]
-              | false, true -> [ negative ]
+              | true, true -> [ isInfinite x ]
+              | true, false -> [ is Double.PositiveInfinity ]
+              | false, true -> [ is Double.NegativeInfinity ]
               | false, false -> [ Expr.Full(0.0, x.Shape, DType.Bool) ]
           "Add", two (+)
           "Sub", two (-)
           "Mul", two (*)
-          "Div", two quotient
+          "Div", two (/)
           "Pow",
           two (fun x y ->
               let power (x: Expr) (y: Expr) = Expr.Map(Fn.Pow, [| x; y |])
@@ -137,8 +108,8 @@ module internal Pointwise =
                   cast x.DType (power (cast DType.Float64 x) (cast DType.Float64 y)))
           "Mod",
           fun node ->
-              let ofDividend = node.Flag("fmod", false)
-              [ remainder ofDividend (node.Input 0) (node.Input 1) ]
+              let rest = if node.Flag("fmod", false) then fmod else remainder
+              [ rest (node.Input 0) (node.Input 1) ]
           "Max", variadic maximum
           "Min", variadic minimum
           "Sum", variadic (+)
@@ -189,7 +160,7 @@ module internal Pointwise =
               [ clip 0.0 1.0 (alpha * node.Input 0 + beta) ]
           "HardSwish", one (fun x -> x * clip 0.0 1.0 (x / 6.0 + 0.5))
           "Mish", one (fun x -> x * tanh (softplus x))
-          "Gelu", (fun node -> [ gelu (node.Text("approximate", "none")) (node.Input 0) ])
+          "Gelu", (fun node -> [ geluBy (node.Text("approximate", "none")) (node.Input 0) ])
           "Shrink",
           fun node ->
               let x = node.Input 0

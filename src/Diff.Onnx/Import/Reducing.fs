@@ -20,10 +20,6 @@ module internal Reducing =
 
     let private norm1 keep axes x = sumAxes keep axes (abs x)
     let private sumOfSquares keep axes (x: Expr) = sumAxes keep axes (x * x)
-    let private norm2 keep axes (x: Expr) =
-        let s = sumOfSquares keep axes x
-        let isZero = equal s 0.0
-        where isZero (Expr.ZerosLike s) (sqrt (where isZero (Expr.OnesLike s) s))
 
     let private position extreme : NodeImport =
         fun node ->
@@ -56,32 +52,11 @@ module internal Reducing =
         let best = expandDims axis (argmax axis x)
         cast x.DType (equal (Leaf.iota x.Shape axis DType.Int64) best)
 
-    /// Sums of the first 1, 2, 3 … elements, in ⌈log₂ n⌉ additions of shifted arrays (Hillis and Steele 1986).
-    let private cumulative axis (x: Expr) =
-        let shifted by (x: Expr) =
-            let widths = List.init x.Rank (fun i -> if i = axis then by, 0 else 0, 0)
-            pad widths (slice axis None (Some(x.Shape[axis] - by)) 1 x)
-        let mutable y, by = x, 1
-        while by < x.Shape[axis] do
-            y <- y + shifted by y
-            by <- 2 * by
-        y
-
     let private cumsum: NodeImport =
         fun node ->
             let x = node.Input 0
             let axis = node.Axis((node.KnownInts 1)[0], x.Rank)
-            let isReverse = node.Flag("reverse", false)
-            let turn x =
-                if isReverse then slice axis None None -1 x else x
-            let sums = cumulative axis (turn x)
-            let sums =
-                if node.Flag("exclusive", false) && x.Shape[axis] > 0 then
-                    let widths = List.init x.Rank (fun i -> if i = axis then 1, 0 else 0, 0)
-                    pad widths (slice axis None (Some(x.Shape[axis] - 1)) 1 sums)
-                else
-                    sums
-            [ turn sums ]
+            [ cumsumWith axis (node.Flag("reverse", false)) (node.Flag("exclusive", false)) x ]
 
     let private gemm: NodeImport =
         fun node ->
@@ -106,7 +81,7 @@ module internal Reducing =
           "ReduceMin", reduction 18 (extremeAxes Extreme.Min)
           "ReduceProd", reduction 18 prodAxes
           "ReduceL1", reduction 18 norm1
-          "ReduceL2", reduction 18 norm2
+          "ReduceL2", reduction 18 (normAxes 2.0)
           "ReduceSumSquare", reduction 18 sumOfSquares
           "ReduceLogSum", reduction 18 (fun keep axes x -> log (sumAxes keep axes x))
           "ReduceLogSumExp", reduction 18 logsumexpAxes
