@@ -48,7 +48,7 @@ public sealed class Batches : IEnumerable<NDArray[]>
     public int BatchSize { get; }
 
     /// <summary>Batches of an epoch.</summary>
-    public int BatchesPerEpoch => _dropLast ? Count / BatchSize : (Count + BatchSize - 1) / BatchSize;
+    public int BatchesPerEpoch => _dropLast ? Count / BatchSize : ((Count - 1) / BatchSize) + 1;
 
     /// <summary>The number of the epoch, from 0.</summary>
     public long Epoch { get; private set; }

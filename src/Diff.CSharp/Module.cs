@@ -53,6 +53,27 @@ public abstract class Module
         return found;
     }
 
+    /// <summary>What f computes, with expressions in place of parameters: the module as a function of them.</summary>
+    /// <param name="parameters">Expressions by the paths of the parameters that they replace; the others stay.</param>
+    /// <param name="f">What to compute with the module.</param>
+    /// <exception cref="ArgumentException">The module has no such parameter.</exception>
+    /// <exception cref="ShapeException">An expression is not like its parameter.</exception>
+    public Expr With(IReadOnlyDictionary<string, Expr> parameters, Func<Expr> f)
+    {
+        ArgumentNullException.ThrowIfNull(f);
+        var own = NamedParameters().ToDictionary(p => p.Path, p => p.Parameter);
+        var pairs = new List<Tuple<Expr, Expr>>();
+        foreach (var (path, value) in Given(parameters))
+        {
+            if (!own.TryGetValue(path, out var parameter))
+                throw new ArgumentException($"With: {GetType().Name} has no parameter \"{path}\"; it has {string.Join(", ", own.Keys.Take(8))}", nameof(parameters));
+            if (!value.Shape.Equals(parameter.Shape) || value.DType != parameter.DType)
+                throw new ShapeException($"With: \"{path}\" is {DTypeModule.name(parameter.DType)}{parameter.Shape}, got {DTypeModule.name(value.DType)}{value.Shape}");
+            pairs.Add(Tuple.Create<Expr, Expr>(parameter, value));
+        }
+        return Graph.substitute(pairs, [f()])[0];
+    }
+
     /// <summary>The number of numbers in all parameters.</summary>
     public long ParameterCount => Parameters().Sum(p => (long)p.Shape.Length);
 

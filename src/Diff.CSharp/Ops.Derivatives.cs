@@ -48,17 +48,65 @@ public static partial class Ops
     public static Expr[] Hvp(Expr y, Expr[] xs, Expr[] directions) =>
         Simplified(() => Gradient.hvp(Given(y), Given(xs), Given(directions)));
 
+    /// <summary>The same for many directions at once: each argument's stacked along a new leading axis, and so the results.</summary>
+    /// <param name="y">A scalar.</param>
+    /// <param name="xs">Any nodes.</param>
+    /// <param name="directions">For each of xs its directions, stacked.</param>
+    /// <exception cref="ShapeException">y is not a scalar, or the directions are not equally many.</exception>
+    public static Expr[] HvpMany(Expr y, Expr[] xs, Expr[] directions) =>
+        [.. Derivatives.hvpMany(Given(y), Interop.List(Given(xs)), Interop.List(Given(directions)))];
+
+    /// <summary>
+    /// The Gauss–Newton product Jᵀ·H·J·v (Schraudolph 2002): J is the derivative of the outputs with respect to xs, H the second derivative of the
+    /// scalar loss with respect to the outputs.
+    /// </summary>
+    /// <param name="loss">A scalar that depends on the outputs.</param>
+    /// <param name="outputs">The outputs of a model.</param>
+    /// <param name="xs">Its parameters.</param>
+    /// <param name="directions">A direction of its shape for each of xs.</param>
+    /// <exception cref="ShapeException">The loss is not a scalar.</exception>
+    public static Expr[] GaussNewtonProduct(Expr loss, Expr[] outputs, Expr[] xs, Expr[] directions) =>
+        [.. Derivatives.gaussNewtonProduct(Given(loss), Interop.List(Given(outputs)), Interop.List(Given(xs)), Interop.List(Given(directions)))];
+
     /// <summary>∂y/∂x with the axes of y before those of x; all rows (or columns) are computed at once.</summary>
     /// <param name="y">The value.</param>
     /// <param name="x">Any node.</param>
     /// <param name="mode">By rows (reverse mode), by columns (forward mode), or whichever are fewer.</param>
-    public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Gradient.jacobian(mode, Given(y), Given(x))])[0];
+    public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Jacobians.jacobian(mode, Given(y), Given(x))])[0];
 
     /// <summary>The second derivatives of a scalar, with the axes of x twice.</summary>
     /// <param name="y">A scalar.</param>
     /// <param name="x">Any node.</param>
     /// <exception cref="ShapeException">y is not a scalar.</exception>
-    public static Expr Hessian(Expr y, Expr x) => Simplified(() => [Gradient.hessian(Given(y), Given(x))])[0];
+    public static Expr Hessian(Expr y, Expr x) => Simplified(() => [Jacobians.hessian(Given(y), Given(x))])[0];
+
+    /// <summary>The derivative n times over: of the sum of y, then of that of its derivative …</summary>
+    /// <param name="order">How many times, at least 0.</param>
+    /// <param name="y">The value to differentiate, of a float type.</param>
+    /// <param name="x">Any node.</param>
+    /// <exception cref="ArgumentException">The order is negative.</exception>
+    public static Expr NthDerivative(int order, Expr y, Expr x) => Derivatives.nthDerivative(order, Given(y), Given(x));
+
+    /// <summary>
+    /// Taylor mode: the coefficients 0 … order of y along curves x + x₁·t + x₂·t² + … of the nodes xs, which count as independent of each other. The
+    /// cost grows with the square of the order, where that of nested derivatives would grow exponentially.
+    /// </summary>
+    /// <param name="order">The last coefficient asked for.</param>
+    /// <param name="y">The value.</param>
+    /// <param name="xs">Any nodes.</param>
+    /// <param name="curves">For each of xs its coefficients from the first on; those left out are 0.</param>
+    /// <exception cref="ShapeException">A coefficient is not like its argument.</exception>
+    public static Expr[] Jet(int order, Expr y, Expr[] xs, Expr[][] curves) =>
+        [.. Derivatives.jet(order, Given(y), Interop.List(Given(xs)), Interop.List(Given(curves).Select(c => Interop.List(Given(c)))))];
+
+    /// <summary>
+    /// The coefficients 0 … order of y when all elements of x grow by t; the derivative of order k of a function index by index is k! times
+    /// coefficient k.
+    /// </summary>
+    /// <param name="order">The last coefficient asked for.</param>
+    /// <param name="y">The value.</param>
+    /// <param name="x">Any node.</param>
+    public static Expr[] Taylor(int order, Expr y, Expr x) => [.. Derivatives.taylor(order, Given(y), Given(x))];
 
     /// <summary>A smaller graph of the same value.</summary>
     /// <param name="x">The graph.</param>
@@ -71,6 +119,18 @@ public static partial class Ops
     /// <param name="f">The function.</param>
     /// <param name="args">Its arguments.</param>
     public static Expr Checkpoint(Func<Expr[], Expr> f, params Expr[] args) => Control.checkpoint(Interop.Func(Given(f)), Given(args));
+
+    /// <summary>The same, of which some intermediate values are kept, as the policy says.</summary>
+    /// <param name="policy">Which values are kept for the derivative.</param>
+    /// <param name="f">The function.</param>
+    /// <param name="args">Its arguments.</param>
+    public static Expr Checkpoint(CheckpointPolicy policy, Func<Expr[], Expr> f, params Expr[] args) =>
+        Derivatives.checkpointWith(Given(policy), Interop.Func<Microsoft.FSharp.Collections.FSharpList<Expr>, Expr>(xs => Given(f)([.. xs])), Interop.List(Given(args)));
+
+    /// <summary>x, under a name by which a policy keeps its value (<see cref="CheckpointPolicy.SaveNamed"/>).</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="x">The value.</param>
+    public static Expr SaveAs(string name, Expr x) => Derivatives.saveAs(Given(name), Given(x));
 
     /// <summary>f of one argument, whose intermediate values are computed again for the derivative.</summary>
     /// <param name="f">The function.</param>

@@ -89,18 +89,21 @@ public static partial class Ops
     /// <param name="dtype">The element type.</param>
     public static Expr Range(int count, DType dtype = DType.Float64) => Leaf.iota(new Shape([count]), 0, dtype);
 
-    /// <summary>Equally spaced numbers from first to last, both included, as a float64 variable.</summary>
+    /// <summary>Numbers from first to last at equal distances, both included, as a float64 variable.</summary>
     /// <param name="first">The first number.</param>
     /// <param name="last">The last number.</param>
-    /// <param name="count">How many, at least 2.</param>
+    /// <param name="count">How many; one is the first.</param>
     /// <param name="name">The name, for printing and for error messages.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Fewer than 2 numbers are asked for.</exception>
-    public static Expr Linspace(double first, double last, int count, string name = "")
-    {
-        ArgumentNullException.ThrowIfNull(name);
-        ArgumentOutOfRangeException.ThrowIfLessThan(count, 2);
-        var values = new double[count];
-        for (var i = 0; i < count; i++) values[i] = first + (last - first) * i / (count - 1);
-        return Variable(values, name);
-    }
+    public static Expr Linspace(double first, double last, int count, string name = "") => Linspace(first, last, count, DType.Float64, name);
+
+    /// <summary>Numbers from first to last at equal distances, both included, as a variable of a float type.</summary>
+    /// <param name="first">The first number.</param>
+    /// <param name="last">The last number.</param>
+    /// <param name="count">How many; one is the first.</param>
+    /// <param name="dtype">The element type, float32 or float64.</param>
+    /// <param name="name">The name, for printing and for error messages.</param>
+    /// <exception cref="ArgumentException">The count is negative.</exception>
+    /// <exception cref="DTypeException">The element type is no float type.</exception>
+    public static Expr Linspace(double first, double last, int count, DType dtype, string name = "") =>
+        Leaf.make(Given(name), Evaluate.one(Diff.Matrices.linspace(first, last, count, dtype)));
 }

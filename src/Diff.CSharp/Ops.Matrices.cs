@@ -3,14 +3,6 @@ namespace Diff;
 // The last two axes are those of a matrix, others are a batch. Diagonals are counted from the main one, those above it being positive.
 public static partial class Ops
 {
-    /// <summary>Numbers from start to stop at equal distances, both included, as a constant of a type.</summary>
-    /// <param name="start">The first.</param>
-    /// <param name="stop">The last.</param>
-    /// <param name="count">How many; one is start.</param>
-    /// <param name="dtype">The element type.</param>
-    public static Expr Linspace(double start, double stop, int count, DType dtype) =>
-        Diff.Matrices.linspace(start, stop, count, dtype);
-
     /// <summary>start, start + step … before stop.</summary>
     /// <param name="start">The first.</param>
     /// <param name="stop">The bound, which is not reached.</param>

@@ -50,6 +50,9 @@ type Anomaly
     member _.Node = node
     /// What the node does, such as `log`.
     member _.Operation = operation
+    /// The same, found within a loop or a branch.
+    member internal _.Within(place: string) : Anomaly =
+        Anomaly(node, $"{operation}, in {place},", pass, value, index, count, operands, cause)
     /// `forward`, `backward` (a derivative), or `update` (an optimiser).
     member _.Pass = pass
     /// The path of modules; empty outside all.
@@ -165,7 +168,7 @@ module internal Anomalies =
 
     /// The first node, in the order of computation, that makes NaN of operands without any; if there is none and `infinitiesToo`,
     /// the first that makes an infinity of finite operands.
-    let find (infinitiesToo: bool) (roots: Expr[]) : Anomaly | null =
+    let rec find (infinitiesToo: bool) (roots: Expr[]) : Anomaly | null =
         let roots = Control.inlineAll roots
         let nodes = Graph.topological roots
         let uses = NodeMap<int>()
@@ -196,7 +199,10 @@ module internal Anomalies =
                     | known -> Some known)
                 |> Option.toObj
             if hasNaN value && not (Array.exists hasNaN operands) then
-                found <- make node value Double.IsNaN operands earlier
+                found <-
+                    match within node operands with
+                    | null -> make node value Double.IsNaN operands earlier
+                    | inner -> inner
             elif has Double.IsInfinity value then
                 let isGiven =
                     match node.Op with
@@ -217,6 +223,37 @@ module internal Anomalies =
         match found with
         | null when infinitiesToo -> overflow
         | _ -> found
+
+    /// The first operation that makes NaN within a loop or a branch; null if there is none, or the node is neither.
+    and private within (node: Expr) (operands: NDArray[]) : Anomaly | null =
+        let ofBody (place: string) (body: Body) (values: NDArray[]) : Anomaly | null =
+            let inputs = values |> Array.map (Leaf.make "")
+            Array.iter2
+                (fun (hole: Expr) (input: Expr) ->
+                    match hole.Op, input.Op with
+                    | Op.Variable from, Op.Variable into -> into.Name <- from.Name
+                    | _ -> ())
+                body.Inputs
+                inputs
+            match find false (Graph.substitute (Array.zip body.Inputs inputs) body.Outputs) with
+            | null -> null
+            | inner -> inner.Within place
+        match node.Op with
+        | Op.Loop extension ->
+            let loop = Iterated.Of extension
+            let mutable found: Anomaly | null = null
+            let seen i body (values: NDArray[]) (results: NDArray[]) =
+                if isNull found && Array.exists hasNaN results && not (Array.exists hasNaN values) then
+                    found <- ofBody $"iteration {i} of {loop.Name}" body values
+            Reference.follow seen loop operands
+            found
+        | Op.Branch extension ->
+            let branches = Branches.Of extension
+            if operands[0].Span<bool>()[0] then
+                ofBody $"the true side of {branches.Name}" branches.WhenTrue operands[1..]
+            else
+                ofBody $"the false side of {branches.Name}" branches.WhenFalse operands[1..]
+        | _ -> null
 
     /// Raises the error for results with NaN. `trace` makes the graph anew, so that its lines are recorded.
     let fail (trace: unit -> Expr[]) : 'T =

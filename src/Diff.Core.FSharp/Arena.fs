@@ -50,12 +50,38 @@ type internal BlockMemory<'T when 'T: unmanaged>(block: Block, start: int64, len
     override _.Unpin() = ()
     override _.Dispose(_: bool) = ()
 
+/// Elements at an address that an entry of a table says, whatever it is at the time.
+[<Sealed>]
+type internal EntryMemory<'T when 'T: unmanaged>(table: nativeint[], entry: int, length: int) =
+    inherit MemoryManager<'T>()
+    override _.GetSpan() =
+        Span<'T>(NativePtr.toVoidPtr (NativePtr.ofNativeInt<'T> table[entry]), length)
+    override _.Pin index =
+        let address = table[entry] + nativeint (index * Unsafe.SizeOf<'T>())
+        new MemoryHandle(NativePtr.toVoidPtr (NativePtr.ofNativeInt<byte> address))
+    override _.Unpin() = ()
+    override _.Dispose(_: bool) = ()
+
 [<RequireQualifiedAccess>]
 module internal Block =
     /// An array over a part of a block.
     let array (block: Block) (start: int64) (shape: Shape) (dtype: DType) : NDArray =
         let inline over (_: 'T) =
             NDArray.Create((new BlockMemory<'T>(block, start, shape.Length)).Memory, shape)
+        match dtype with
+        | DType.Float32 -> over 0f
+        | DType.Float64 -> over 0.0
+        | DType.Int32 -> over 0
+        | DType.Int64 -> over 0L
+        | DType.Bool -> over false
+        | DType.Float16 -> over Half.Zero
+        | DType.BFloat16 -> over (BFloat16())
+        | other -> DType.unknown other
+
+    /// An array wherever an entry of a table says.
+    let entry (table: nativeint[]) (entry: int) (shape: Shape) (dtype: DType) : NDArray =
+        let inline over (_: 'T) =
+            NDArray.Create((new EntryMemory<'T>(table, entry, shape.Length)).Memory, shape)
         match dtype with
         | DType.Float32 -> over 0f
         | DType.Float64 -> over 0.0

@@ -303,6 +303,14 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
                     else
                         null))
 
+    /// The function on expressions: its results as graphs of them, to differentiate, or to put into another function.
+    member _.Apply([<ParamArray>] args: Expr[]) : Expr[] =
+        Argument.noneIsNull (nameof args) args
+        match names with
+        | null -> ()
+        | names -> Signature.checkCount names args.Length
+        f.Invoke args
+
     /// The graph that the arguments' shapes and element types give, to look at: its inputs and its results.
     member _.Trace([<ParamArray>] args: NDArray[]) : struct (Expr[] * Expr[]) =
         let traced = traced args

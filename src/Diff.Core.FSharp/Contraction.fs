@@ -159,11 +159,7 @@ module internal Contraction =
     /// multiplies least. Sums of windows of products become products with windows.
     let lower (e: Expr) : Expr =
         match e.Op with
-        | Op.Einsum spec when
-            e.Args.Length > 1
-            && not (Einsum.isMatrixProduct spec e)
-            && DType.isFloat e.DType
-            ->
+        | Op.Einsum spec when e.Args.Length > 1 && not (Einsum.isMatrixProduct spec e) && Einsum.isComputed e ->
             let sizes = Einsum.sizes spec e
             let terms = List<struct (string * Expr)>()
             // First what one operand has for itself: repeated labels become diagonals, private labels are summed.

@@ -93,6 +93,11 @@ module Convolution =
                 fail
                     operation
                     $"a window of {sizes[i]} elements, {dilation[i]} apart, reaches over {span i}, but spatial axis {i} of shape {x.Shape} has {x.Shape[first + i]} and a padding of {before + after}"
+            if value <> 0.0 && before + after > 0 && not (DType.isFloat x.DType) then
+                raise (
+                    DTypeException
+                        $"{operation}: padding needs float32 or float64, got {DType.name x.DType}; cast it, or pad it before"
+                )
             if value <> 0.0 && (before >= span i || after >= span i) then
                 fail
                     operation
@@ -116,8 +121,7 @@ module Convolution =
                 DTypeException
                     $"{operation}: element types {DType.name x.DType} and {DType.name kernel.DType} do not mix; cast one of them"
             )
-        if x.DType = DType.Bool then
-            raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+        Einsum.checkNumbers operation x
 
     /// Labels of batch, group (if there are several), channels of the array, channels of the result, positions and offsets.
     let private named axes groups =

@@ -134,7 +134,9 @@ module internal Scalar =
             )
 
     let ofInt (dtype: DType) (value: int64) : Scalar =
-        if DType.isReal dtype then
+        if dtype = DType.Float32 then
+            ofFloat dtype (float (float32 value)) // rounded once
+        elif DType.isReal dtype then
             ofFloat dtype (float value)
         elif dtype = DType.Int32 && int64 (int32 value) <> value then
             raise (DTypeException $"constant: {value} is not a value of int32; use int64")
@@ -151,7 +153,10 @@ module internal Scalar =
             { DType = dtype
               Bits = (if s.AsFloat <> 0.0 then 1L else 0L) }
         elif DType.isReal dtype then
-            ofFloat dtype s.AsFloat
+            if DType.isInteger s.DType then
+                ofInt dtype s.Bits
+            else
+                ofFloat dtype s.AsFloat
         elif dtype = DType.Int32 then
             { DType = dtype
               Bits =

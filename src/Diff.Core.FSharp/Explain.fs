@@ -199,6 +199,7 @@ module internal Explain =
                 let f = scalar.Function
                 $"""  [{counted f.Count "instruction"}; {tierOf f.IsCompiled}]"""
             | OnMemory(:? ProductMemoryStep as product) when product.Accumulates -> "  [added to its sum]"
+            | OnMemory(:? InnerStep as inner) -> $"  [{inner.Text}]"
             | _ -> ""
         outputs + how + scopes step.Nodes
 
@@ -227,7 +228,7 @@ module internal Explain =
             String.Join("  ", cells).TrimEnd())
 
     /// The plan as text; `times` are those of its steps in seconds, if they were taken.
-    let text (title: string) (options: EngineOptions) (plan: Plan) (times: float[] option) : string =
+    let rec text (title: string) (options: EngineOptions) (plan: Plan) (times: float[] option) : string =
         let data = plan.Data
         let names = Names data
         let kinds =
@@ -247,6 +248,17 @@ module internal Explain =
             $"""{title}: {counted data.Steps.Length "step"} ({String.Join(", ", kinds)}), {scaled (sum _.Flops) "flop"}, {scaled (sum _.Bytes) "B"} moved"""
         line
             $"""memory: {scaled (float data.ArenaBytes) "B"} for values between steps, {scaled (float data.Constants.Bytes) "B"} of constants; {counted data.Threads "thread"}, tier {tier}"""
+        if data.Recomputed.Length > 0 then
+            let shown =
+                data.Recomputed
+                |> Seq.truncate 12
+                |> Seq.map (fun e -> $"{Formula.opText e.Op} : {Listing.typeText e}{scopes [| e |]}")
+            let more =
+                if data.Recomputed.Length > 12 then
+                    $", and {data.Recomputed.Length - 12} more"
+                else
+                    ""
+            line $"""computed again to save memory: {String.Join(", ", shown)}{more}"""
         let total = times |> Option.map Array.sum
         let timing k =
             match times, total with
@@ -271,6 +283,14 @@ module internal Explain =
         match total with
         | Some total -> line $"total {seconds total}"
         | None -> ()
+        for k in 0 .. data.Steps.Length - 1 do
+            match data.Steps[k].Action with
+            | OnMemory(:? InnerStep as inner) ->
+                for name, plan in inner.Plans do
+                    let within = text $"s{k + 1}, {name}" options plan None
+                    line ""
+                    line ("   " + within.Replace("\n", "\n   "))
+            | _ -> ()
         lines.ToString().TrimEnd '\n'
 
     // Enough runs for a median, after some that touch all memory first; long plans are not run for more than about a second.

@@ -355,9 +355,29 @@ type Expr internal (op: Op, args: Expr[], shape: Shape, dtype: DType, scope: Sco
     static member op_LessThan(x: Expr, y: Expr) = Expr.Map(Fn.Less, x, y)
     static member op_LessThanOrEqual(x: Expr, y: Expr) = Expr.Map(Fn.LessEqual, x, y)
 
+/// A graph of several results with holes: `Outputs` as functions of the placeholders `Inputs`. It captures nothing else but constants.
+[<Sealed>]
+type internal Body(inputs: Expr[], outputs: Expr[]) =
+    member _.Inputs = inputs
+    member _.Outputs = outputs
+
+/// The derivative of a graph within the graph where the caller gives it; graphs from arguments and value.
+[<RequireQualifiedAccess>]
+type internal GivenDerivative =
+    /// From the cotangent of the value to those of the arguments; null where there is none.
+    | Vjp of (Expr[] -> Expr -> Expr -> (Expr | null)[])
+    /// From tangents of the arguments (null: none) to that of the value.
+    | Jvp of (Expr[] -> Expr -> (Expr | null)[] -> Expr)
+
 /// A graph with named holes: `Output` as a function of the placeholders `Inputs`. It captures nothing else but constants.
 [<Sealed>]
-type internal Subgraph(name: string, inputs: Expr[], output: Expr) =
+type internal Subgraph
+    (name: string, inputs: Expr[], output: Expr, saved: Expr[], given: GivenDerivative voption) =
     inherit Extension(name)
+    new(name, inputs, output, given) = Subgraph(name, inputs, output, [||], given)
+    new(name, inputs, output, saved) = Subgraph(name, inputs, output, saved, ValueNone)
     member _.Inputs = inputs
     member _.Output = output
+    /// Nodes within, the values of which are kept for the derivative.
+    member _.Saved = saved
+    member _.Given = given

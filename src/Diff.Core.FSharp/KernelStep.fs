@@ -62,6 +62,19 @@ module internal KernelStep =
             | ValueSome kernel -> fast draft u i kernel (args |> Array.map (rowMajor draft (fun _ -> true)))
             | ValueNone -> byDefinition draft u i
 
+    /// Graphs within the graph: their step takes the operands in row-major order.
+    let private inner (draft: PlanDraft) u i (make: Place[] -> Place -> (int64 -> Place) -> InnerStep) =
+        let graph = draft.Graph
+        let operands = graph.Args[i] |> Array.map (rowMajor draft (fun _ -> true))
+        draft.Memory.Allot(u, i)
+        let step = make operands (draft.Memory.PlaceOf i) draft.Memory.Temporary
+        draft.Steps.Add
+            { Action = OnMemory step
+              Nodes = [| graph.Nodes[i] |]
+              Kind = step.Kind
+              Flops = step.Flops
+              Bytes = step.Bytes }
+
     /// The same numbers in another order.
     let private move (draft: PlanDraft) u i =
         let graph, memory = draft.Graph, draft.Memory
@@ -93,5 +106,7 @@ module internal KernelStep =
         | Op.Slice _
         | Op.Einsum _ when (View.tryMake node (View.own node.Args[0])).IsSome && node.Shape.Length > 0 ->
             move draft u i
+        | Op.Loop loop -> inner draft u i (SweepStep.make draft.Inner (Iterated.Of loop))
+        | Op.Branch branches -> inner draft u i (BranchStep.make draft.Inner (Branches.Of branches))
         | _ -> byKernel draft u i
         draft.Memory.Release u

@@ -8,6 +8,11 @@ module Losses =
     /// −log softmax(logits) at the class of each row: logits [..., classes], classes [...] of integers; one loss a row.
     /// A class outside 0 … classes − 1 fails when the loss is evaluated (IndexOutOfRangeException).
     let crossEntropyOfClasses (logits: Expr) (classes: Expr) : Expr =
+        if logits.Rank = 0 then
+            raise (
+                ShapeException
+                    $"cross_entropy: expected logits of rank 1 or more, the last axis for the classes, got shape {logits.Shape}; reshape them"
+            )
         if
             logits.Rank <> classes.Rank + 1
             || logits.Shape.Dims[.. classes.Rank - 1] <> classes.Shape.Dims
@@ -37,20 +42,27 @@ module Losses =
             [| -1 |]
             (targets * where impossible (Expr.Full(0.0, Shape.Scalar, logits.DType)) logs))
 
-    /// −(t·log σ(x) + (1 − t)·log(1 − σ(x))) = softplus(x) − t·x, index by index, without overflow.
-    let sigmoidCrossEntropy (logits: Expr) (targets: Expr) : Expr = softplus logits - targets * logits
+    /// −(t·log σ(x) + (1 − t)·log(1 − σ(x))), index by index, without overflow and with the small losses of sure and right logits.
+    let sigmoidCrossEntropy (logits: Expr) (targets: Expr) : Expr =
+        let like value =
+            Expr.Full(value, Shape.Scalar, logits.DType)
+        let zero, one = like 0.0, like 1.0
+        // softplus(−x) + (1 − t)·x and softplus(x) − t·x are one function; of x ≥ 0 the first has nothing that cancels, else the second.
+        let isUpper = greaterEqual logits zero
+        let s = where isUpper (-logits) logits
+        let rest = where isUpper one zero - targets
+        // 0 times an infinite logit is 0 here.
+        let isSure = logicalAnd (equal rest zero) (equal s Double.NegativeInfinity)
+        softplus s + rest * where isSure zero logits
 
     /// The mean of (x − y)² over all elements.
     let mse (x: Expr) (y: Expr) : Expr = mean (square (x - y))
 
-    /// √Σx² over all elements, of several arrays together; its derivative at 0 is 0.
+    /// √Σx² over all elements, of several arrays together, without overflow of the squares; its derivative at 0 is 0.
     let frobeniusNorm (xs: Expr list) : Expr =
         match xs with
         | [] -> invalidArg "xs" "frobenius_norm: expected at least one array, got none"
-        | xs ->
-            let s = xs |> List.map (fun x -> sum (square x)) |> List.reduce (+)
-            let isZero = equal s 0.0
-            where isZero (Expr.Full(0.0, Shape.Scalar, s.DType)) (sqrt (where isZero (onesLike s) s))
+        | xs -> normOfAll "frobenius_norm" xs.Head.DType xs
 
     /// log of the normal density with a mean and a variance, index by index.
     let normalLogDensity (mean: Expr) (variance: Expr) (x: Expr) : Expr =

@@ -99,7 +99,7 @@ module internal Lower =
             let a, x = without a e.Args[0]
             let b, y = without b e.Args[1]
             Expr.Map(Fn.Mul, [| repeated a c extent x; repeated b c extent y |])
-        elif not rows && not columns then
+        elif not rows && not columns && DType.isFloat e.DType then
             let axes = if a.Length >= b.Length then a else b
             let axes =
                 axes
@@ -121,8 +121,7 @@ module internal Lower =
     /// One node in terms of what the engine has.
     let private node (e: Expr) : Expr =
         match e.Op with
-        | Op.Einsum spec when spec.Inputs.Length = 2 && DType.isFloat e.DType && Einsum.isMatrixProduct spec e ->
-            product spec e
+        | Op.Einsum spec when spec.Inputs.Length = 2 && Einsum.isMatrixProduct spec e -> product spec e
         | Op.Einsum spec when spec.Inputs.Length = 1 && DType.isFloat e.DType -> sum spec e
         | Op.Reduce(extreme, axes) when DType.isFloat e.DType && Reduce.isOverFew axes e.Args[0].Shape ->
             fewExtremes extreme axes e

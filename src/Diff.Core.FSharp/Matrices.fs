@@ -158,6 +158,7 @@ module Matrices =
                 DTypeException
                     $"tensordot: element types {DType.name a.DType} and {DType.name b.DType} do not mix; cast one of them"
             )
+        Einsum.checkNumbers "tensordot" a
         let all = EinsumSpec.labels (a.Rank + b.Rank)
         let labelsA = all[.. a.Rank - 1]
         let labelsB = Array.copy all[a.Rank ..]

@@ -187,6 +187,7 @@ type NamedExpr private (expr: Expr, names: string[]) =
                     DTypeException
                         $"contract: the element types of {operands[0]} and {x} do not mix; cast one of them"
                 )
+        Einsum.checkNumbers "contract" operands[0].Expr
         let labels = EinsumSpec.labels all.Length
         let label name = labels[Array.IndexOf(all, name)]
         let kept = all |> Array.filter (fun name -> not (Array.contains name over))

@@ -77,6 +77,10 @@ type internal Op =
     | Random of Draw
     // Graphs and operations supplied from outside
     | Call of Extension
+    /// Bodies run over and over; its final states and what it gives at each iteration, packed in one vector.
+    | Loop of Extension
+    /// One of two bodies, as the first argument says; its results, packed in one vector.
+    | Branch of Extension
     | Custom of Extension
 
 [<RequireQualifiedAccess>]
@@ -112,6 +116,8 @@ module internal Op =
         | Op.Slice _
         | Op.Embed _
         | Op.Call _
+        | Op.Loop _
+        | Op.Branch _
         | Op.Custom _ -> ValueNone
         | Op.Iota axis -> is "iota" [ axis ]
         | Op.Cast -> is "cast" []

@@ -99,14 +99,16 @@ module Optimize =
         notNegative "clip" "limit" limit
         stateless (fun g _ -> g |> Array.map (Functions.clip -limit limit))
 
-    /// √Σg² over all gradients, added up in float64.
+    /// √Σg² over all gradients, added up in float64, without overflow of the squares.
     let globalNorm (gradients: Expr seq) : Expr =
-        let squares =
-            gradients |> Seq.map (fun g -> cast DType.Float64 (sum (g * g))) |> Array.ofSeq
-        if squares.Length = 0 then
-            Expr.op_Implicit 0.0
-        else
-            sqrt (Array.reduce (+) squares)
+        let gradients = List.ofSeq gradients
+        let isMixed = gradients |> List.exists (fun g -> g.DType <> gradients.Head.DType)
+        let alike =
+            if isMixed then
+                List.map (cast DType.Float64) gradients
+            else
+                gradients
+        normOfAll "global_norm" DType.Float64 alike
 
     /// Scales all gradients so that their global norm is at most the limit (Pascanu et al. 2013).
     let clipByGlobalNorm (limit: float) =
@@ -177,16 +179,23 @@ module Optimize =
     /// The same at every step.
     let constantRate (rate: float) : Expr -> Expr = fun _ -> Expr.op_Implicit rate
 
+    let private positive operation name (value: float) =
+        if not (value > 0.0) then
+            refuse operation name "more than 0" value
+
     /// rate·decay^(step / every).
     let exponentialDecay (rate: float) (decay: float) (every: float) : Expr -> Expr =
+        positive "exponentialDecay" "number of steps" every
         fun step -> rate * Expr.Pow(decay, step / every)
 
     /// From one rate to another in a straight line over a number of steps, constant after.
     let linearRate (first: float) (last: float) (steps: float) : Expr -> Expr =
+        positive "linearRate" "number of steps" steps
         fun step -> first + (last - first) * minimum (step / steps) (Expr.op_Implicit 1.0)
 
     /// From a rate to 0 along half a cosine over a number of steps, 0 after (Loshchilov and Hutter 2017).
     let cosineDecay (rate: float) (steps: float) : Expr -> Expr =
+        positive "cosineDecay" "number of steps" steps
         fun step ->
             rate
             * 0.5
@@ -194,6 +203,7 @@ module Optimize =
 
     /// One schedule for a number of steps, then another, whose steps count from there.
     let join (first: Expr -> Expr) (steps: float) (next: Expr -> Expr) : Expr -> Expr =
+        notNegative "join" "number of steps" steps
         fun step -> where (less step steps) (first step) (next (step - steps))
 
     // ---- The usual combinations --------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ type internal PlanData =
         Targets: Target[]
         Constants: Block
         ArenaBytes: int64
+        /// What is computed again because there is no room to keep it.
+        Recomputed: Expr[]
         Threads: int
     }
 
@@ -185,11 +187,44 @@ type internal Workspace(data: PlanData) =
             if isLarge arrays[entry] then
                 release entry
 
+    let run s (addresses: nativeptr<nativeint>) =
+        match data.Steps[s].Action with
+        | OnMemory step -> step.Run(addresses, data.Threads)
+        | OnArrays(kernel, args, result) ->
+            let struct (known, target) = operands[s]
+            for k in 0 .. args.Length - 1 do
+                known[k] <- given args[k] known[k]
+            kernel.Invoke(known, given result target)
+
     // Also of one whose memory could not be had, which has no handles yet.
     override _.Finalize() =
         if not (isNull (box handles)) then
             for entry in 0 .. handles.Length - 1 do
                 handles[entry].Dispose()
+
+    /// The addresses of a run: of the arena, the constants, the sources, the results.
+    member _.Table = table
+
+    /// Prepares runs whose inputs and results are no arrays but addresses, which the caller writes into the table before each.
+    /// `inputs` says what the inputs are.
+    member _.Attach(inputs: Expr[]) : unit =
+        table[Entry.arena] <- block.Address
+        table[Entry.constants] <- data.Constants.Address
+        for k in 0 .. data.Sources.Length - 1 do
+            let entry = Entry.source k
+            match data.Sources[k] with
+            | Source.Input i -> arrays[entry] <- Block.entry table entry inputs[i].Shape inputs[i].DType
+            | Source.Fixed value -> pin entry value
+            | Source.Held v -> invalidOp $"plan: a graph within a graph holds the variable \"{v.Name}\""
+        for k in 0 .. data.Results.Length - 1 do
+            let struct (shape, dtype) = data.Results[k]
+            arrays[first + k] <- Block.entry table (first + k) shape dtype
+
+    /// Runs all steps on what the table says.
+    member _.RunSteps() : unit =
+        use addresses = fixed table
+        for s in 0 .. data.Steps.Length - 1 do
+            run s addresses
 
     member _.Run
         (inputs: NDArray[], results: NDArray[], trial: Trial | null, cancellation: CancellationToken)
@@ -226,13 +261,7 @@ type internal Workspace(data: PlanData) =
                     else
                         Diagnostics.Stopwatch.GetTimestamp()
                 cancellation.ThrowIfCancellationRequested()
-                match data.Steps[s].Action with
-                | OnMemory step -> step.Run(addresses, data.Threads)
-                | OnArrays(kernel, args, result) ->
-                    let struct (known, target) = operands[s]
-                    for k in 0 .. args.Length - 1 do
-                        known[k] <- given args[k] known[k]
-                    kernel.Invoke(known, given result target)
+                run s addresses
                 match trial with
                 | null -> ()
                 | trial -> trial.Clock(s, Diagnostics.Stopwatch.GetElapsedTime before)
@@ -243,29 +272,34 @@ type internal Workspace(data: PlanData) =
                 Team.Cancellation <- outer
             letGo ()
 
+/// Objects for one user at a time, some of which are kept for the next.
+[<Sealed>]
+type internal Pool<'T when 'T: not struct and 'T: not null>(make: unit -> 'T) =
+    // As many as can be used at a time; what more there were in a moment of many calls goes.
+    let kept: (obj | null)[] =
+        Array.zeroCreate (Math.Clamp(Environment.ProcessorCount, 1, 16))
+
+    member _.Rent() : 'T =
+        let mutable found: obj | null = null
+        let mutable i = 0
+        while isNull found && i < kept.Length do
+            found <- Interlocked.Exchange(&kept[i], null)
+            i <- i + 1
+        match found with
+        | :? 'T as found -> found
+        | _ -> make ()
+
+    member _.GiveBack(item: 'T) : unit =
+        let mutable i = 0
+        while i < kept.Length
+              && not (isNull (Interlocked.CompareExchange(&kept[i], box item, null))) do
+            i <- i + 1
+
 /// A graph as a flat list of steps in order, with memory shared between values that are never alive together.
 /// The only door from graphs to numbers: nothing after it looks at the graph again. Runs may overlap in time.
 [<Sealed>]
 type internal Plan(data: PlanData) =
-    // As many as can run at a time; what more there were in a moment of many calls goes.
-    let pool: (Workspace | null)[] =
-        Array.zeroCreate (Math.Clamp(Environment.ProcessorCount, 1, 16))
-
-    let rent () =
-        let mutable found: Workspace | null = null
-        let mutable i = 0
-        while isNull found && i < pool.Length do
-            found <- Interlocked.Exchange(&pool[i], null)
-            i <- i + 1
-        match found with
-        | null -> Workspace data
-        | workspace -> workspace
-
-    let giveBack (workspace: Workspace) =
-        let mutable i = 0
-        while i < pool.Length
-              && not (isNull (Interlocked.CompareExchange(&pool[i], workspace, null))) do
-            i <- i + 1
+    let pool = Pool<Workspace>(fun () -> Workspace data)
 
     let check (results: NDArray[]) =
         if results.Length <> data.Results.Length then
@@ -307,11 +341,11 @@ type internal Plan(data: PlanData) =
     /// steps and between the chunks of a step; what the results hold then is undefined.
     member _.Run(inputs: NDArray[], results: NDArray[], cancellation: CancellationToken) : unit =
         check results
-        let workspace = rent ()
+        let workspace = pool.Rent()
         try
             workspace.Run(inputs, results, null, cancellation)
         finally
-            giveBack workspace
+            pool.GiveBack workspace
     member this.Run(inputs: NDArray[], results: NDArray[]) : unit =
         this.Run(inputs, results, CancellationToken.None)
 
@@ -326,8 +360,8 @@ type internal Plan(data: PlanData) =
     /// Runs the plan as a trial, which hears of each step how long it took.
     member _.Time(inputs: NDArray[], results: NDArray[], trial: Trial) : unit =
         check results
-        let workspace = rent ()
+        let workspace = pool.Rent()
         try
             workspace.Run(inputs, results, trial, CancellationToken.None)
         finally
-            giveBack workspace
+            pool.GiveBack workspace

@@ -87,7 +87,7 @@ type internal StructureWriter(given: Expr[]) =
             leafNumber[leaf] <- leaves.Count
             leaves.Add leaf
 
-    let addOp (op: Op) =
+    let rec addOp (op: Op) =
         match op with
         | Op.Variable v -> addLeaf v
         | Op.Literal value when StructureWriter.IsKey value ->
@@ -110,6 +110,11 @@ type internal StructureWriter(given: Expr[]) =
         | Op.Embed(starts, steps) ->
             addAll starts
             addAll steps
+        | Op.Loop loop -> addLoop (Iterated.Of loop).Iteration
+        | Op.Branch extension ->
+            let branches = Branches.Of extension
+            addBody branches.WhenTrue
+            addBody branches.WhenFalse
         | Op.Call operation
         | Op.Custom operation -> operations.Add operation
         | Op.Cast
@@ -124,19 +129,12 @@ type internal StructureWriter(given: Expr[]) =
                     add n
             | ValueNone -> invalidOp $"no structure: {Formula.opText op}"
 
-    /// Leaves with a value are one kind, whatever holds it.
-    let kind (op: Op) =
-        match op with
-        | Op.Literal value when StructureWriter.IsKey value -> 255
-        | Op.Variable _
-        | Op.Literal _ -> 254
-        | op -> Op.tag op
-
-    do
+    /// A graph: its nodes in order, and which of them are the roots.
+    and addGraph (position: NodeMap<int>) (nodes: Expr[]) (roots: Expr[]) =
         for i in 0 .. nodes.Length - 1 do
             let node = nodes[i]
             position[node] <- i
-            add (kind node.Op ||| (int node.DType <<< 8))
+            add (StructureWriter.Kind node.Op ||| (int node.DType <<< 8))
             addAll node.Shape.Dims
             add node.Args.Length
             for a in node.Args do
@@ -146,11 +144,73 @@ type internal StructureWriter(given: Expr[]) =
         for root in roots do
             add position[root]
 
+    /// A graph within: its holes by position, and nothing of them but that.
+    and addBody (body: Body) =
+        let outputs = Control.inlineAll body.Outputs
+        let found = Graph.topological outputs
+        let isHole = NodeMap<bool>()
+        for hole in body.Inputs do
+            isHole[hole] <- true
+        let inner = NodeMap<int>()
+        addAll (body.Inputs |> Array.map (fun hole -> int hole.DType))
+        for hole in body.Inputs do
+            addAll hole.Shape.Dims
+        body.Inputs |> Array.iteri (fun k hole -> inner[hole] <- k)
+        let computed = found |> Array.filter (fun node -> not isHole[node])
+        add computed.Length
+        computed |> Array.iteri (fun k node -> inner[node] <- body.Inputs.Length + k)
+        for node in computed do
+            add (StructureWriter.Kind node.Op ||| (int node.DType <<< 8))
+            addAll node.Shape.Dims
+            addAll (node.Args |> Array.map (fun a -> inner[a]))
+            addOp node.Op
+        addAll (outputs |> Array.map (fun e -> inner[e]))
+
+    and addFeeds (feeds: Feed[]) =
+        for feed in feeds do
+            match feed with
+            | Feed.State(j, s) -> addAll [| 0; j; s |]
+            | Feed.Output(j, o) -> addAll [| 1; j; o |]
+            | Feed.Slice a -> addAll [| 2; a |]
+            | Feed.Whole a -> addAll [| 3; a |]
+            | Feed.After(j, s) -> addAll [| 4; j; s |]
+
+    and addLoop (it: Iteration) =
+        addText it.Name
+        add (ValueOption.defaultValue -1 it.Length)
+        addWide it.Limit
+        addWide it.MaxRecordBytes
+        match it.Condition with
+        | ValueSome(struct (feeds, body)) ->
+            addFeeds feeds
+            addBody body
+        | ValueNone -> ()
+        add it.Sweeps.Length
+        for sweep in it.Sweeps do
+            add (if sweep.Reverse then 1 else 0)
+            addAll sweep.Init
+            addFeeds sweep.Feeds
+            addBody sweep.Body
+        for part in it.Parts do
+            match part with
+            | LoopPart.Final(j, s) -> addAll [| 0; j; s |]
+            | LoopPart.Stacked(j, o) -> addAll [| 1; j; o |]
+
+    do addGraph position nodes roots
+
     let structure = Structure(code, length, operations.ToArray())
 
     /// A small array of indices counts as part of the operations: with indices that are known some graphs become scalar code.
     static member private IsKey(value: NDArray) =
         value.Length <= 64 && not (DType.isReal value.DType)
+
+    /// Leaves with a value are one kind, whatever holds it.
+    static member private Kind(op: Op) =
+        match op with
+        | Op.Literal value when StructureWriter.IsKey value -> 255
+        | Op.Variable _
+        | Op.Literal _ -> 254
+        | op -> Op.tag op
 
     member _.Structure = structure
 
@@ -223,7 +283,7 @@ type internal PlanCache(options: EngineOptions, capacity: int, capacityBytes: in
     let make (writer: StructureWriter) : CachedPlan =
         Interlocked.Increment &made |> ignore
         let struct (placeholders, roots) = writer.Copy()
-        let simple = Simplify.run roots
+        let simple = Simplify.forPlan roots
         let isNeeded = NodeMap<bool>()
         for node in Graph.topological simple do
             isNeeded[node] <- true

@@ -5,13 +5,17 @@ open Diff.Kernels
 
 /// A plan while its steps are made, unit by unit.
 type internal PlanDraft =
-    { Tier: Tier
-      Graph: PlanGraph
-      Terms: Terms
-      Fuser: Fuser
-      Memory: PlanMemory
-      Roots: PlanRoots
-      Steps: List<Step> }
+    {
+        Tier: Tier
+        /// Plans a graph within the graph: its inputs, and its results.
+        Inner: Expr[] -> Expr[] -> Plan
+        Graph: PlanGraph
+        Terms: Terms
+        Fuser: Fuser
+        Memory: PlanMemory
+        Roots: PlanRoots
+        Steps: List<Step>
+    }
 
     /// A copy of some elements of a node's type.
     member this.Copy

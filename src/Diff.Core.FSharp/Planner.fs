@@ -5,30 +5,24 @@ open System.Collections.Generic
 /// From graphs to plans: simplification, lowering, fusion, order, memory, kernels. Each part looks only at what the one before made.
 [<RequireQualifiedAccess>]
 module internal Planner =
-    /// The nodes that a unit reads from memory.
-    let private readsOf (graph: PlanGraph) (terms: Terms) (fuser: Fuser) (unit: FusedUnit) : HashSet<int> =
-        let found = HashSet<int>()
-        let add a =
-            let s = graph.BaseOf a
-            if not (FusedUnit.isSame unit (fuser.UnitOf s)) then
-                found.Add s |> ignore
-        for i in unit.Members do
-            Array.iter add (graph.ReadsOf i)
-            for term in terms.Of i do
-                Array.iter add graph.Args[term]
-        found
-
-    /// Plans a lowered graph, in which nothing is simplified any more.
-    let makeLowered (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
+    /// The plan of a lowered graph, in which nothing is simplified any more.
+    let rec private makeData
+        (options: EngineOptions)
+        (inputs: Expr[])
+        (roots: Expr[])
+        (targets: Target[])
+        recomputed
+        : PlanData =
         let graph = PlanGraph roots
         let terms = Terms(graph, roots)
         let fuser = Fuser(graph, terms)
         let units = fuser.Units
-        let reads = units |> Array.map (readsOf graph terms fuser)
+        let reads = units |> Array.map (UnitReads.ofUnit graph terms fuser)
         let sources = PlanSources inputs
         let memory = PlanMemory(graph, sources, units, reads)
         let draft =
             { Tier = options.Tier
+              Inner = make options
               Graph = graph
               Terms = terms
               Fuser = fuser
@@ -47,31 +41,45 @@ module internal Planner =
             let node = graph.Nodes[r]
             let strides = Shape.strides node.Shape.Dims
             draft.Copy(node, node.Shape.Dims, strides, from, strides, into)
-        Plan
-            { Steps = draft.Steps.ToArray()
-              Sources = sources.ToArray()
-              Results = draft.Roots.Results
-              Roots = roots
-              Targets = targets
-              Constants = memory.Constants.ToBlock()
-              ArenaBytes = memory.ArenaBytes
-              Threads = options.Threads }
+        { Steps = draft.Steps.ToArray()
+          Sources = sources.ToArray()
+          Results = draft.Roots.Results
+          Roots = roots
+          Targets = targets
+          Constants = memory.Constants.ToBlock()
+          ArenaBytes = memory.ArenaBytes
+          Recomputed = recomputed
+          Threads = options.Threads }
 
-    /// Simplified, opened and lowered to what the engine has.
-    let prepare (roots: Expr[]) : Expr[] =
-        roots |> Control.inlineAll |> Simplify.run |> Lower.run
+    /// Plans a lowered graph; where there is too little memory for what it keeps, one that computes some of that again.
+    and makeLowered (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
+        let data = makeData options inputs roots targets [||]
+        match options.MemoryBudget with
+        | ValueSome budget when data.ArenaBytes > budget ->
+            Remat.fit
+                budget
+                roots
+                data
+                (fun roots recomputed -> makeData options inputs roots targets recomputed)
+                _.ArenaBytes
+        | _ -> data
+        |> Plan
 
     /// Plans the values of `simple`, which is simplified and has no graphs within it, as functions of the placeholders `inputs`;
     /// each goes to its target.
-    let makeSimple (options: EngineOptions) (inputs: Expr[]) (simple: Expr[]) (targets: Target[]) : Plan =
+    and makeSimple (options: EngineOptions) (inputs: Expr[]) (simple: Expr[]) (targets: Target[]) : Plan =
         match ScalarPlanner.tryMake options inputs simple targets with
         | ValueSome plan -> plan
         | ValueNone -> makeLowered options inputs (Lower.run simple) targets
 
     /// Plans the values of `roots` as functions of the placeholders `inputs`; each goes to its target.
-    let makeFor (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
-        makeSimple options inputs (roots |> Control.inlineAll |> Simplify.run) targets
+    and makeFor (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
+        makeSimple options inputs (roots |> Control.inlineAll |> Simplify.forPlan) targets
 
     /// Plans the values of `roots` as functions of the placeholders `inputs`.
-    let make (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) : Plan =
+    and make (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) : Plan =
         makeFor options inputs roots (roots |> Array.mapi (fun k _ -> Target.Result k))
+
+    /// Simplified, opened and lowered to what the engine has.
+    let prepare (roots: Expr[]) : Expr[] =
+        roots |> Control.inlineAll |> Simplify.forPlan |> Lower.run

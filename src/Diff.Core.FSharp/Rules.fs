@@ -35,4 +35,6 @@ module internal Rules =
         | Op.Fourier inverse -> Transform.rule inverse
         | Op.Random draw -> Draws.rule draw
         | Op.Call body -> Control.rule body
+        | Op.Loop loop -> Iterations.rule loop
+        | Op.Branch branch -> Branch.rule branch
         | Op.Custom custom -> Custom.rule custom

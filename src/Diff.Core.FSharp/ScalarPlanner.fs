@@ -79,5 +79,6 @@ module internal ScalarPlanner =
                       Targets = targets
                       Constants = Block 0L
                       ArenaBytes = 0L
+                      Recomputed = [||]
                       Threads = options.Threads }
             )

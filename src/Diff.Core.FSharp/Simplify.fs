@@ -149,7 +149,7 @@ module internal Simplify =
     /// Simplifies what was made after the node `keep`. Older nodes stay as they are: no new one is merged with them, and no rule
     /// looks into them (x + z stays, though z be −y), so that a later derivative with respect to one of them means what it
     /// meant without simplification. Constants alone are looked at.
-    let since (keep: int64) (roots: Expr[]) : Expr[] =
+    let rec since (keep: int64) (roots: Expr[]) : Expr[] =
         let nodes = Graph.since keep roots
         let known = HashSet<Expr>(nodes.Length, SameValue.comparer)
         let uses = Contraction.countUses nodes roots
@@ -169,10 +169,53 @@ module internal Simplify =
             elif next.Id <= keep then next
             else build next
         let replace original (node: Expr) =
-            let result = Graph.within node.Scope (fun () -> build node)
+            let result = Graph.within node.Scope (fun () -> build (withSimpleBodies node))
             uses[result] <- max uses[result] uses[original]
             result
         Graph.rebuild replace nodes roots
 
+    /// The node with the graphs within it simplified, each once.
+    and private withSimpleBodies (node: Expr) : Expr =
+        let simple (body: Body) =
+            Body(body.Inputs, since 0L body.Outputs)
+        match node.Op with
+        | Op.Loop extension ->
+            let it = (Iterated.Of extension).Iteration
+            if it.Sweeps |> Array.forall _.IsSimple then
+                node
+            else
+                let sweep (sweep: Sweep) =
+                    if sweep.IsSimple then
+                        sweep
+                    else
+                        let struct (feeds, body) = Bodies.trimmed sweep.Feeds (simple sweep.Body)
+                        Sweep(sweep.Reverse, sweep.Init, feeds, body, true)
+                Iterated.Node(
+                    { it with
+                        Sweeps = Array.map sweep it.Sweeps },
+                    node.Args
+                )
+        | Op.Branch extension ->
+            let branches = Branches.Of extension
+            if branches.IsSimple then
+                node
+            else
+                let yes, no = simple branches.WhenTrue, simple branches.WhenFalse
+                Branch.node (Branches(branches.Name, branches.Packed, yes, no, true)) node.Args
+        | _ -> node
+
     /// Simplifies the whole graph.
     let run (roots: Expr[]) : Expr[] = since 0L roots
+
+    /// Simplifies the whole graph before it is planned: loops do once what several of them do, and nothing that nobody reads.
+    let forPlan (roots: Expr[]) : Expr[] =
+        let roots = run roots
+        let isLoop (e: Expr) =
+            match e.Op with
+            | Op.Loop _
+            | Op.Branch _ -> true
+            | _ -> false
+        if Graph.topological roots |> Array.exists isLoop then
+            roots |> ShareSweeps.run |> since 0L |> PruneLoops.run |> since 0L
+        else
+            roots

@@ -37,6 +37,8 @@ type Slice private (kind: int, start: Index, stop: Index, step: int) =
             invalidArg "step" "slice: expected a step other than 0"
         Slice(kind, start, stop, step)
     static member op_Implicit(index: int) : Slice =
+        if index = Int32.MinValue then
+            raise (ArgumentOutOfRangeException("index", $"slice: {index} is outside every axis"))
         Slice(
             one,
             (if index < 0 then

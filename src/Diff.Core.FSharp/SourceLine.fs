@@ -69,9 +69,11 @@ type SourceLines private () =
     /// Nodes made until the result is disposed remember their line, which `findAnomaly` then names.
     static member Record() : IDisposable =
         let outer = isOn.Value
+        let isOver = ref 0
         Interlocked.Increment &recorders |> ignore
         isOn.Value <- true
         { new IDisposable with
             member _.Dispose() =
-                isOn.Value <- outer
-                Interlocked.Decrement &recorders |> ignore }
+                if Interlocked.Exchange(&isOver.contents, 1) = 0 then
+                    isOn.Value <- outer
+                    Interlocked.Decrement &recorders |> ignore }

@@ -25,7 +25,7 @@ module Statistics =
             Reshape.make (Shape.reduce false axes x.Shape) reduced
 
     /// x less its mean over axes. The first number is taken off before, so that nothing is left of equal ones and little of a large offset.
-    let private centred (axes: int[]) (x: Expr) =
+    let internal centred (axes: int[]) (x: Expr) =
         if x.Shape.Length = 0 then
             x
         else
@@ -37,7 +37,8 @@ module Statistics =
             let shifted = x - stopGradient first
             shifted - meanAxes true axes shifted
 
-    let private ofCentred ddof (axes: int[]) (d: Expr) =
+    /// The variance of what `centred` gives.
+    let internal varianceOf ddof (axes: int[]) (d: Expr) =
         let count = axes |> Array.fold (fun n axis -> n * d.Shape[axis]) 1
         sumAxes true axes (square d) / float (max 0 (count - ddof))
 
@@ -49,16 +50,26 @@ module Statistics =
         floats "var" x
         checkDdof "var" ddof
         let axes = Shape.axes "var" x.Shape axes
-        ofCentred ddof axes (centred axes x) |> squeezed keepDims axes x
+        varianceOf ddof axes (centred axes x) |> squeezed keepDims axes x
 
     let internal stdAxes ddof keepDims (axes: int[]) (x: Expr) =
         floats "std" x
         checkDdof "std" ddof
         let axes = Shape.axes "std" x.Shape axes
-        zeroAtZero sqrt (ofCentred ddof axes (centred axes x))
+        zeroAtZero sqrt (varianceOf ddof axes (centred axes x))
         |> squeezed keepDims axes x
 
-    /// Scaled by the largest magnitude, so that no power overflows.
+    /// A norm of numbers that are scaled by the largest magnitude, so that no power overflows: that of what `scaled` makes of them.
+    let private scaledBy (largest: Expr) (norm: (Expr -> Expr) -> Expr) =
+        let zero, one = like largest 0.0, like largest 1.0
+        let isZero = equal largest zero
+        let isInfinite = equal largest (like largest Double.PositiveInfinity)
+        let scale = where (logicalOr isZero isInfinite) one largest
+        // Where all are 0 others stand in their place, so that no derivative meets a root of 0.
+        let scaled x = where isZero one x / scale
+        let result: Expr = norm scaled
+        where isZero (like result 0.0) (cast result.DType scale * result)
+
     let internal normAxes (p: float) keepDims (axes: int[]) (x: Expr) =
         floats "norm" x
         let axes = Shape.axes "norm" x.Shape axes
@@ -71,19 +82,30 @@ module Statistics =
             elif Double.IsPositiveInfinity p then
                 extremeAxes Extreme.Max true axes size
             elif p > 1.0 then
-                let largest = stopGradient (extremeAxes Extreme.Max true axes size)
-                let isZero = equal largest (like x 0.0)
-                let isInfinite = equal largest (like x Double.PositiveInfinity)
-                let scale = where (logicalOr isZero isInfinite) (like x 1.0) largest
-                // Where all are 0 others stand in their place, so that no derivative meets a root of 0.
-                let x = where isZero (like x 1.0) x
-                let root s =
-                    if p = 2.0 then sqrt s else s ** (1.0 / p)
-                let powers = if p = 2.0 then square (x / scale) else (abs x / scale) ** p
-                where isZero (like x 0.0) (scale * root (sumAxes true axes powers))
+                scaledBy (stopGradient (extremeAxes Extreme.Max true axes size)) (fun scaled ->
+                    if p = 2.0 then
+                        sqrt (sumAxes true axes (square (scaled x)))
+                    else
+                        sumAxes true axes (abs (scaled x) ** p) ** (1.0 / p))
             else
                 invalidArg "p" $"norm: expected p of 1 or more, got {p}"
         squeezed keepDims axes x result
+
+    /// The 2-norm of all elements of several arrays of one type together; the sums of each are added in `dtype`.
+    let internal normOfAll operation dtype (xs: Expr list) : Expr =
+        List.iter (floats operation) xs
+        match xs |> List.filter (fun x -> x.Shape.Length > 0) with
+        | [] -> Expr.Full(0.0, Shape.Scalar, dtype)
+        | xs ->
+            let largest =
+                xs
+                |> List.map (abs >> extremeAxes Extreme.Max false [||])
+                |> List.reduce maximum
+            scaledBy (stopGradient largest) (fun scaled ->
+                xs
+                |> List.map (scaled >> square >> sum >> cast dtype)
+                |> List.reduce (+)
+                |> sqrt)
 
     let private some operation (axes: int list) =
         if axes.IsEmpty then
@@ -123,7 +145,7 @@ module Statistics =
         checkDdof "standardize" ddof
         let axes = Shape.axes "standardize" x.Shape axes
         let d = centred axes x
-        let v = ofCentred ddof axes d
+        let v = varianceOf ddof axes d
         let isZero = equal v (like v 0.0)
         where isZero (like x 0.0) (d / sqrt (where isZero (onesLike v) v))
 
@@ -138,7 +160,7 @@ module Statistics =
             invalidArg "epsilon" $"layer_norm: expected epsilon of 0 or more, got {epsilon}"
         let axes = Shape.axes "layer_norm" x.Shape [| -1 |]
         let d = centred axes x
-        d / sqrt (ofCentred 0 axes d + epsilon)
+        d / sqrt (varianceOf 0 axes d + epsilon)
 
     /// The covariance matrix of observations [..., n, variables] along the last but one axis: [..., variables, variables], divided by n − ddof.
     let covariance (ddof: int) (x: Expr) : Expr =

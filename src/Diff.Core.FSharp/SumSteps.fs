@@ -41,9 +41,9 @@ module internal SumSteps =
         let read =
             float terms.Length
             * float (node.Args[0].Shape.Length + node.Args[1].Shape.Length)
+        let dtype: LoopType = LanguagePrimitives.EnumOfValue(byte node.DType)
         draft.Steps.Add
-            { Action =
-                OnMemory(ProductMemoryStep(plan, (node.DType = DType.Float64), accumulate, a, b, target))
+            { Action = OnMemory(ProductMemoryStep(plan, dtype, accumulate, a, b, target))
               Nodes = terms |> Array.map (fun t -> draft.Graph.Nodes[t])
               Kind = "product"
               Flops = 2.0 * float plan.Batch * float plan.Rows * float plan.Cols * float plan.Depth

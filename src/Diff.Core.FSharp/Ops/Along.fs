@@ -42,6 +42,7 @@ module internal Along =
             )
         if x.DType = DType.Bool then
             raise (DTypeException "scatter_add_along: expected numbers, got bool; cast them")
+        Loop.refuseHalf "scatter_add_along" x
         Expr(Op.AddAlong axis, [| x; indices |], shape, x.DType)
 
     let takeRule axis : Rule =

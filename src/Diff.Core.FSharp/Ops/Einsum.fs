@@ -6,14 +6,18 @@ open System.Collections.Generic
 /// Sums of products in index notation: matrix products, sums, means, traces, diagonals, transposes, broadcasts.
 [<RequireQualifiedAccess>]
 module internal Einsum =
+    /// Fails for what has no sums of products.
+    let checkNumbers operation (x: Expr) =
+        if x.DType = DType.Bool then
+            raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+        Loop.refuseHalf operation x
+
     /// The contraction that a notation asks for. `extents` gives the labels that stand only in the output.
     let make (notation: string) (extents: IReadOnlyDictionary<char, int>) (args: Expr[]) : Expr =
         if args.Length = 0 then
             invalidArg "args" $"einsum \"{notation}\": expected at least one operand, got none"
         for a in args do
-            if a.DType = DType.Bool then
-                raise (DTypeException $"einsum \"{notation}\": expected numbers, got bool; cast it")
-            Loop.refuseHalf $"einsum \"{notation}\"" a
+            checkNumbers $"einsum \"{notation}\"" a
             if a.DType <> args[0].DType then
                 raise (
                     DTypeException
@@ -156,10 +160,14 @@ module internal Einsum =
     let private distinct (labels: string) =
         Seq.length (Seq.distinct labels) = labels.Length
 
-    /// Whether the node is a (batched) matrix product: two float operands, every label once in two or three of the three places.
+    /// Whether products of several operands may be taken apart: floats and integers, which wrap around.
+    let isComputed (node: Expr) =
+        DType.isFloat node.DType || DType.isInteger node.DType
+
+    /// Whether the node is a (batched) matrix product: two operands of numbers, every label once in two or three of the three places.
     let isMatrixProduct (spec: EinsumSpec) (node: Expr) =
         match spec.Inputs with
-        | [| a; b |] when DType.isFloat node.DType && distinct a && distinct b && distinct spec.Output ->
+        | [| a; b |] when isComputed node && distinct a && distinct b && distinct spec.Output ->
             Seq.forall (fun (c: char) -> b.Contains c || spec.Output.Contains c) a
             && Seq.forall (fun (c: char) -> a.Contains c || spec.Output.Contains c) b
             && Seq.forall (fun (c: char) -> a.Contains c || b.Contains c) spec.Output

@@ -53,7 +53,7 @@ module internal Elementwise =
         | Fn.Exp -> unary (fun x -> exp x) (fun _ y -> y) any
         | Fn.Log -> unary (fun x -> log x) (fun x _ -> 1.0 / x) (0.2, 3.0)
         | Fn.Log1p -> unary (fun x -> Special.log1p x) (fun x _ -> 1.0 / (1.0 + x)) (-0.7, 2.0)
-        | Fn.Expm1 -> unary (fun x -> Special.expm1 x) (fun _ y -> y + 1.0) any
+        | Fn.Expm1 -> unary (fun x -> Special.expm1 x) (fun x _ -> exp x) any
         | Fn.Sqrt -> unary (fun x -> sqrt x) (fun _ y -> 0.5 / y) (0.2, 3.0)
         | Fn.Sin -> unary (fun x -> sin x) (fun x _ -> cos x) any
         | Fn.Cos -> unary (fun x -> cos x) (fun x _ -> -(sin x)) any
@@ -174,6 +174,8 @@ module internal Elementwise =
                 // Straight from the float, so that what is too large becomes the largest integer, as for int64.
                 | DType.Int32 when DType.isFloat from -> Loops.one toFloat (int: float -> int) id
                 | DType.Float64 -> Loops.one toFloat (id: float -> float) id
+                // At once, so that it rounds once.
+                | DType.Float32 when from = DType.Int64 -> Loops.one toInt (float32: int64 -> float32) id
                 | DType.Float32 -> Loops.one toFloat float32 id
                 | DType.Int32 -> Loops.one toInt int id
                 | DType.Int64 -> Loops.one toInt (id: int64 -> int64) id

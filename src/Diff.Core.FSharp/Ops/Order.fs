@@ -9,6 +9,7 @@ module internal Order =
     let private numbers operation (x: Expr) =
         if x.DType = DType.Bool then
             raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+        Loop.refuseHalf operation x
 
     /// Where the elements along an axis lie in order, equal ones in their order and NaN last: int64.
     let argSort axis descending (x: Expr) : Expr =

@@ -21,6 +21,7 @@ module internal Recurrence =
             )
         if b.DType = DType.Bool then
             raise (DTypeException $"{operation}: expected numbers, got bool; cast it")
+        Loop.refuseHalf operation b
         Expr(Op.Recurrence(axis, reverse), [| a; b |], b.Shape, b.DType)
 
     /// All along an axis but one element at its start or end.

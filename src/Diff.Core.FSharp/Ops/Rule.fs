@@ -3,6 +3,15 @@ namespace Diff
 open System
 open System.Numerics
 
+/// Derivatives of graphs, for operations that have graphs within. Null is a derivative that is 0.
+type internal Differentiator =
+    {
+        /// The cotangents of `xs`, given values and their cotangents.
+        Pull: (Expr * Expr)[] -> Expr[] -> (Expr | null)[]
+        /// The tangents of `ys`, given `xs` and their tangents.
+        Push: Expr[] -> Expr[] -> Expr[] -> (Expr | null)[]
+    }
+
 /// How an operation passes derivatives back. Forward mode needs no rule of its own: see Gradient.jvp.
 /// The first argument of most is the position of the operand in question, then come the operands `xs`,
 /// the value `y` and the cotangent `g` of the value. Only operands of float types are ever asked for.
@@ -18,8 +27,15 @@ type internal Derivative =
     | Multilinear of transpose: (int -> Expr[] -> Expr -> Expr)
     /// gᵀ ∂y/∂xᵢ for every operand that `needed` marks, made together; the others may be null.
     | General of vjp: (bool[] -> Expr[] -> Expr -> Expr -> (Expr | null)[])
-    /// A graph to differentiate in the node's place, and its inputs, given the operands and g.
-    | Recompute of expansion: (Expr[] -> Expr -> Expr[] * Expr)
+    /// The tangent of the value, given operands, value and tangents (null: none): linear in these.
+    | Forward of jvp: (Expr[] -> Expr -> (Expr | null)[] -> Expr)
+    /// A graph to differentiate in the node's place, and its inputs, given the operands and g; and nodes of that graph with the values that take
+    /// their place in what results, because they are there already.
+    | Recompute of expansion: (Expr[] -> Expr -> Expr[] * Expr * (Expr * Expr)[])
+    /// By the derivatives of the graphs within: the vjp as that of General, and the tangent of the node from those of the operands.
+    | Differentiated of
+        vjp: (Differentiator -> bool[] -> Expr[] -> Expr -> (Expr | null)[]) *
+        jvp: (Differentiator -> Expr[] -> (Expr | null)[] -> Expr | null)
 
 /// How an operation is done for n sets of operands at once, stacked along a new leading axis. Asked only where an operand is stacked.
 type internal Batching =
@@ -31,6 +47,8 @@ type internal Batching =
     | Mapped of (int -> bool[] -> Expr[] -> Expr -> Expr)
     /// By doing so with the graph within.
     | Within of Subgraph
+    /// The same as Mapped for operations that have graphs within: from what does graphs for n sets at once (Batch.run).
+    | Batched of ((int -> (Expr * Expr)[] -> Expr[] -> Expr[]) -> int -> bool[] -> Expr[] -> Expr -> Expr)
 
 /// Computes a node's value from its arguments' values, into an array of the node's shape and element type.
 /// The array's former contents mean nothing. Arguments are not to be changed.

@@ -65,7 +65,7 @@ module internal Dot =
         for d in drawn |> List.ofArray |> List.sortWith (fun a b -> comparePaths a.Path b.Path) do
             if not (obj.ReferenceEquals(path, d.Path)) then
                 moveTo d.Path
-            let label = quote (Drawing.label d.Node + "\n" + Listing.typeText d.Node)
+            let label = quote (Drawing.label d.Node + "\n" + Drawing.detail d.Node)
             indent(path.Length).Append('n').Append(numbers[d.Node.Id]) |> ignore
             text.Append(" [label=").Append(label).Append(", ").Append(look d).Append("]\n")
             |> ignore

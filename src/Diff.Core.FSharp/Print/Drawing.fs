@@ -1,5 +1,6 @@
 namespace Diff
 
+open System
 open System.Collections.Generic
 
 /// A node of a picture.
@@ -70,7 +71,38 @@ module internal Drawing =
         match e.Op with
         | Op.Variable v when v.Name <> "" -> v.Name
         | Op.Const c -> Words.number c
-        | Op.Call body -> body.Name
+        | Op.Call body
+        | Op.Loop body
+        | Op.Branch body -> body.Name
         | Op.Custom custom -> custom.Name
         | Op.Variable _ -> "variable"
         | _ -> Listing.operation e
+
+    /// What loops and branches do: a line for each result of their bodies.
+    let private within (e: Expr) : string list =
+        let line (what: string) (result: Expr) =
+            let text = what + " = " + (string result).Replace("\n", "; ")
+            if text.Length > 120 then text[..118] + "…" else text
+        match e.Op with
+        | Op.Loop extension ->
+            let it = (Iterated.Of extension).Iteration
+            [ match it.Condition with
+              | ValueSome(struct (_, body)) -> line "while" body.Outputs[0]
+              | ValueNone -> ()
+              for j in 0 .. it.Sweeps.Length - 1 do
+                  let sweep = it.Sweeps[j]
+                  let arrow = if sweep.Reverse then "←" else "→"
+                  for s in 0 .. sweep.States - 1 do
+                      line $"{arrow} state {s}" (sweep.State s)
+                  for o in 0 .. sweep.Outputs - 1 do
+                      line $"{arrow} output {o}" (sweep.Output o) ]
+        | Op.Branch extension ->
+            let branches = Branches.Of extension
+            [ for side, body in [ "true", branches.WhenTrue; "false", branches.WhenFalse ] do
+                  for result in body.Outputs do
+                      line side result ]
+        | _ -> []
+
+    /// What a node's value is like, and what is within it.
+    let detail (e: Expr) : string =
+        String.Join("\n", Listing.typeText e :: within e)

@@ -8,7 +8,7 @@ module internal Page =
     let private node (numbers: Dictionary<int64, int>) (d: Drawn) : HtmlPage.Node =
         { Id = int64 numbers[d.Node.Id]
           Label = Drawing.label d.Node
-          Detail = Listing.typeText d.Node
+          Detail = Drawing.detail d.Node
           Kind =
             if d.IsSeed then HtmlPage.Kind.Seed
             elif d.IsLeaf then HtmlPage.Kind.Leaf

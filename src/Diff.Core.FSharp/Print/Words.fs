@@ -127,7 +127,9 @@ module internal Words =
         | Op.Fold(axis, extent, step, dilation) ->
             $"fold {axis} extent {extent} step {step} dilation {dilation}"
         | Op.Reduce(extreme, axes) -> "reduce_" + Op.extremeName extreme + " " + dims axes
-        | Op.Call body -> body.Name
+        | Op.Call body
+        | Op.Loop body
+        | Op.Branch body -> body.Name
         | Op.Custom custom -> custom.Name
         | op ->
             match Op.plain op with

@@ -1,0 +1,431 @@
+namespace Diff
+
+open System
+open System.Collections.Generic
+
+/// Which elements of a matrix may differ from 0: the columns of each row in ascending order.
+[<Sealed>]
+type SparsityPattern internal (rows: int[][], columns: int) =
+    let pointers = rows |> Array.scan (fun at row -> at + row.Length) 0
+    member _.Rows = rows.Length
+    member _.Columns = columns
+    /// The number of elements that may differ from 0.
+    member _.Count = pointers[rows.Length]
+    member internal _.ColumnsOf(row: int) : int[] = rows[row]
+    /// Where the elements of each row begin, and at last where those of the last one end.
+    member _.RowPointers: int[] = Array.copy pointers
+    /// The columns of the elements, row after row.
+    member _.ColumnIndices: int[] = Array.concat rows
+    /// Whether an element may differ from 0.
+    member _.Contains(row: int, column: int) : bool =
+        Array.BinarySearch(rows[row], column) >= 0
+    member internal _.Transposed: int[][] =
+        let found = Array.init columns (fun _ -> List<int>())
+        rows |> Array.iteri (fun i row -> row |> Array.iter (fun j -> found[j].Add i))
+        found |> Array.map _.ToArray()
+    override this.ToString() =
+        $"{this.Rows} x {this.Columns}, {this.Count} elements"
+
+/// What each element of a graph depends on among the elements of one of its nodes: found from the graph alone, never from values of variables.
+/// It is exact but for sums that cancel and words of linear algebra, of which each matrix depends on all of its arguments.
+[<RequireQualifiedAccess>]
+module internal Sparsity =
+    let private nothing: int[] = [||]
+
+    /// Unions of sets of columns.
+    [<Sealed>]
+    type private Union(columns: int) =
+        let stamp = Array.zeroCreate<int> columns
+        let mutable turn = 0
+        let found = List<int>()
+        let mutable only: int[] = nothing
+        let mutable several = false
+
+        member _.Start() =
+            turn <- turn + 1
+            found.Clear()
+            only <- nothing
+            several <- false
+
+        member _.Add(set: int[]) =
+            if set.Length > 0 && not (obj.ReferenceEquals(set, only)) then
+                if only.Length = 0 then only <- set else several <- true
+                for j in set do
+                    if stamp[j] <> turn then
+                        stamp[j] <- turn
+                        found.Add j
+
+        /// The set itself where there was one alone.
+        member _.Result: int[] =
+            if not several || found.Count = only.Length then
+                only
+            else
+                found.Sort()
+                found.ToArray()
+
+    /// Where each element of a result comes from, by the operation's own reference evaluation on positions; −1 for a gap.
+    let private sources (op: Op) (shape: Shape) (args: (int * Shape)[]) (extra: NDArray[]) : int[] =
+        let arrays =
+            args
+            |> Array.map (fun (first, shape) ->
+                NDArray.Create(Array.init shape.Length (fun i -> first + i + 1), shape))
+        let nodes =
+            Array.append arrays extra |> Array.map (fun a -> Leaf.input "" a.Shape a.DType)
+        let result = NDArray.Zeros(DType.Int32, shape)
+        ((Rules.ofOp op).Kernel(Expr(op, nodes, shape, DType.Int32, null)))
+            .Invoke(Array.append arrays extra, result)
+        result.ToArray<int>() |> Array.map (fun v -> v - 1)
+
+    [<Sealed>]
+    type private Walk(roots: Expr[], x: Expr) =
+        let nodes = Graph.topological roots
+        let active = Graph.dependents [ x ] nodes
+        let given =
+            let variables =
+                nodes
+                |> Array.filter (fun e ->
+                    match e.Op with
+                    | Op.Variable _ -> true
+                    | _ -> false)
+            Graph.dependents variables nodes
+        let sets = NodeMap<int[][] | null>()
+        let union = Union x.Shape.Length
+
+        /// The value of a node that no variable changes.
+        let known (e: Expr) : NDArray voption =
+            if given[e] then ValueNone else ValueSome(Evaluate.one e)
+
+        let setsOf (e: Expr) : int[][] =
+            match sets[e] with
+            | null -> Array.create e.Shape.Length nothing
+            | found -> found
+
+        let isLive (e: Expr) = not (isNull sets[e])
+
+        let unionOf (parts: int[] seq) =
+            union.Start()
+            Seq.iter union.Add parts
+            union.Result
+
+        /// Everything depends on all that the arguments depend on.
+        let all (node: Expr) =
+            let set = node.Args |> Seq.filter isLive |> Seq.collect setsOf |> unionOf
+            Array.create node.Shape.Length set
+
+        let moved op (node: Expr) (count: int) extra =
+            let args = node.Args[.. count - 1]
+            let starts = args |> Array.scan (fun at a -> at + a.Shape.Length) 0
+            let from =
+                sources op node.Shape (args |> Array.mapi (fun i a -> starts[i], a.Shape)) extra
+            let found = args |> Array.map setsOf |> Array.concat
+            from |> Array.map (fun i -> if i < 0 then nothing else found[i])
+
+        /// The transpose of an operation that moves elements: each element of the argument is added where that one would take it from.
+        let added op (node: Expr) extra =
+            let into = sources op node.Args[0].Shape [| 0, node.Shape |] extra
+            let terms = Array.init node.Shape.Length (fun _ -> List<int[]>())
+            let found = setsOf node.Args[0]
+            into
+            |> Array.iteri (fun i target ->
+                if target >= 0 && found[i].Length > 0 then
+                    terms[target].Add found[i])
+            terms |> Array.map unionOf
+
+        /// For each set of a batch of matrices in the last axes the union of all in it.
+        let perMatrix (node: Expr) =
+            let leading (e: Expr) = e.Shape.Dims[.. e.Rank - 3]
+            let fits =
+                node.Rank >= 2
+                && node.Args |> Array.forall (fun a -> a.Rank >= 2 && leading a = leading node)
+            if not fits then
+                all node
+            else
+                let batch = Array.fold (*) 1 (leading node)
+                let width (e: Expr) =
+                    if batch = 0 then 0 else e.Shape.Length / batch
+                let live =
+                    node.Args |> Array.filter isLive |> Array.map (fun a -> setsOf a, width a)
+                let each =
+                    Array.init batch (fun b ->
+                        live
+                        |> Seq.collect (fun (s, w) -> Seq.init w (fun i -> s[b * w + i]))
+                        |> unionOf)
+                Array.init node.Shape.Length (fun i -> each[i / width node])
+
+        /// Sums of products: where a factor is known to be 0 there is no term.
+        let contraction
+            (inputs: string[])
+            (output: string)
+            (node: Expr)
+            (args: Expr[])
+            (sizes: Dictionary<char, int>)
+            =
+            let kept = output |> Seq.distinct |> Array.ofSeq
+            let summed =
+                String.Join("", inputs)
+                |> Seq.distinct
+                |> Seq.filter (fun c -> not (output.Contains c))
+                |> Array.ofSeq
+            let size labels =
+                labels |> Array.fold (fun n (c: char) -> n * float sizes[c]) 1.0
+            let labels = Array.append kept summed
+            if size labels > 3e7 then
+                all node
+            else
+                let extents = labels |> Array.map (fun c -> sizes[c])
+                let place (axes: string) (shape: Shape) =
+                    let strides = Shape.strides shape.Dims
+                    let steps =
+                        labels
+                        |> Array.map (fun c ->
+                            Seq.fold2 (fun sum l s -> if l = c then sum + s else sum) 0 axes strides)
+                    steps
+                let factors =
+                    Array.map2
+                        (fun axes (a: Expr) ->
+                            let zeros =
+                                if isLive a then
+                                    (null: bool[] | null)
+                                else
+                                    match known a with
+                                    | ValueSome value ->
+                                        Array.init value.Length (fun i -> value.Float i = 0.0)
+                                    | ValueNone -> null
+                            place axes a.Shape, sets[a], zeros)
+                        inputs
+                        args
+                let outputSteps = place output node.Shape
+                let result = Array.create node.Shape.Length nothing
+                let many, inner = int (size kept), int (size summed)
+                let index = Array.zeroCreate<int> labels.Length
+                let offset (steps: int[]) =
+                    let mutable at = 0
+                    for k in 0 .. steps.Length - 1 do
+                        at <- at + steps[k] * index[k]
+                    at
+                let advance () =
+                    let mutable k = labels.Length - 1
+                    while k >= 0
+                          && (index[k] <- index[k] + 1
+                              index[k] = extents[k]) do
+                        index[k] <- 0
+                        k <- k - 1
+                for _ in 1..many do
+                    let target = offset outputSteps
+                    union.Start()
+                    for _ in 1..inner do
+                        let isZero =
+                            factors
+                            |> Array.exists (fun (steps, _, zeros) ->
+                                match zeros with
+                                | null -> false
+                                | zeros -> zeros[offset steps])
+                        if not isZero then
+                            for steps, found, _ in factors do
+                                match found with
+                                | null -> ()
+                                | found -> union.Add found[offset steps]
+                        advance ()
+                    result[target] <- union.Result
+                result
+
+        let lines (node: Expr) axis (arg: Expr) =
+            let labels = EinsumSpec.labels arg.Rank
+            let sizes = Dictionary<char, int>()
+            labels |> Array.iteri (fun i l -> sizes[l] <- arg.Shape[i])
+            let others = labels |> Array.filter (fun l -> l <> labels[axis])
+            let repeated =
+                Expr(Op.Reshape, [| arg |], Shape(Array.removeAt axis arg.Shape.Dims), arg.DType, null)
+            let sums = contraction [| String labels |] (String others) repeated [| arg |] sizes
+            let width = Array.fold (*) 1 node.Shape.Dims[axis + 1 ..]
+            let extent = node.Shape[axis]
+            Array.init node.Shape.Length (fun i -> sums[i / (width * extent) * width + i % width])
+
+        let pointwise (fn: Fn) (node: Expr) =
+            let args = node.Args |> Array.filter (fun a -> DType.isReal a.DType)
+            let found = args |> Array.map (fun a -> sets[a])
+            let join (keep: int -> int -> bool) =
+                Array.init node.Shape.Length (fun i ->
+                    union.Start()
+                    for k in 0 .. args.Length - 1 do
+                        match found[k] with
+                        | null -> ()
+                        | sets ->
+                            if keep k i then
+                                union.Add sets[i]
+                    union.Result)
+            match fn with
+            | Fn.Where ->
+                match known node.Args[0] with
+                | ValueSome condition -> join (fun k i -> (condition.Float i <> 0.0) = (k = 0))
+                | ValueNone -> join (fun _ _ -> true)
+            | Fn.Mul ->
+                let values = args |> Array.map (fun a -> if isLive a then ValueNone else known a)
+                join (fun k i ->
+                    match values[1 - k] with
+                    | ValueSome other -> other.Float i <> 0.0
+                    | ValueNone -> true)
+            | _ -> join (fun _ _ -> true)
+
+        /// A derivative that only its rule tells: the elements of the tangents on which the tangent depends.
+        let byRule (node: Expr) =
+            let vs =
+                node.Args
+                |> Array.map (fun a ->
+                    if isLive a && DType.isReal a.DType then
+                        (Leaf.input "tangent" a.Shape (DType.ofDerivative a.DType): Expr | null)
+                    else
+                        null)
+            match Gradient.tangent node vs with
+            | null -> Array.create node.Shape.Length nothing
+            | t ->
+                let joined = Array.create node.Shape.Length nothing
+                Array.iter2
+                    (fun (a: Expr) (v: Expr | null) ->
+                        match v with
+                        | null -> ()
+                        | v ->
+                            let inner = Walk([| t |], v)
+                            let found, own = setsOf a, inner.Run t
+                            for i in 0 .. own.Length - 1 do
+                                joined[i] <-
+                                    unionOf (
+                                        Seq.append [ joined[i] ] (own[i] |> Seq.map (fun j -> found[j]))
+                                    ))
+                    node.Args
+                    vs
+                joined
+
+        let step (node: Expr) : int[][] =
+            let first = node.Args[0]
+            match node.Op, (Rules.ofOp node.Op).Derivative with
+            | (Op.Call _ | Op.Custom _), _ -> byRule node
+            | _, Zero -> Array.create node.Shape.Length nothing
+            | Op.Elementwise fn, _ -> pointwise fn node
+            | (Op.Cast | Op.Barrier), _ -> setsOf first
+            | (Op.Reshape | Op.Slice _ | Op.Embed _ | Op.Unfold _), _ -> moved node.Op node 1 [||]
+            | Op.Concat _, _ -> moved node.Op node node.Args.Length [||]
+            | (Op.Gather axis | Op.TakeAlong axis), _ ->
+                match known node.Args[1] with
+                | ValueSome indices -> moved node.Op node 1 [| indices |]
+                | ValueNone ->
+                    match node.Op with
+                    | Op.TakeAlong _ when first.Shape.Length > 0 -> lines node axis first
+                    | _ -> all node
+            | (Op.ScatterAdd axis | Op.AddAlong axis), _ ->
+                match known node.Args[1] with
+                | ValueSome indices ->
+                    let op =
+                        match node.Op with
+                        | Op.AddAlong _ -> Op.TakeAlong axis
+                        | _ -> Op.Gather axis
+                    added op node [| indices |]
+                | ValueNone -> all node
+            | Op.Fold(axis, _, step, dilation), _ ->
+                added (Op.Unfold(axis, first.Shape[axis + 1], step, dilation)) node [||]
+            | Op.Einsum spec, _ -> contraction spec.Inputs spec.Output node node.Args (Einsum.sizes spec node)
+            | Op.Reduce(_, axes), _ ->
+                let labels = EinsumSpec.labels first.Rank
+                let sizes = Dictionary<char, int>()
+                labels |> Array.iteri (fun i l -> sizes[l] <- first.Shape[i])
+                let kept =
+                    labels
+                    |> Array.indexed
+                    |> Array.filter (fun (i, _) -> not (Array.contains i axes))
+                    |> Array.map snd
+                contraction [| String labels |] (String kept) node [| first |] sizes
+            | Op.Recurrence(axis, reverse), _ ->
+                let factors, b = setsOf node.Args[0], setsOf node.Args[1]
+                let factor i =
+                    if factors.Length = 1 then factors[0] else factors[i]
+                let width = Array.fold (*) 1 node.Shape.Dims[axis + 1 ..]
+                let extent = node.Shape[axis]
+                let result = Array.create node.Shape.Length nothing
+                for line in 0 .. (if extent = 0 then 0 else node.Shape.Length / extent) - 1 do
+                    let at t =
+                        line / width * width * extent + line % width + t * width
+                    let mutable before = nothing
+                    for k in 0 .. extent - 1 do
+                        let i = at (if reverse then extent - 1 - k else k)
+                        before <- unionOf [ before; (if k = 0 then nothing else factor i); b[i] ]
+                        result[i] <- before
+                result
+            | Op.Linalg _, _ -> perMatrix node
+            | _ -> all node
+
+        /// For each element of a root the elements of x.
+        member _.Run(root: Expr) : int[][] =
+            sets[x] <- Array.init x.Shape.Length (fun i -> [| i |])
+            for node in nodes do
+                if active[node] && isNull sets[node] then
+                    if DType.isReal node.DType && node.Args |> Array.exists isLive then
+                        let found = step node
+                        if found |> Array.exists (fun s -> s.Length > 0) then
+                            sets[node] <- found
+            setsOf root
+
+    /// The pattern of ∂y/∂x, both as vectors.
+    let ofGraph (y: Expr) (x: Expr) : SparsityPattern =
+        SparsityPattern(Walk([| y |], x).Run y, x.Shape.Length)
+
+/// Colours for columns so that one product with the matrix gives all columns of one colour.
+[<RequireQualifiedAccess>]
+module internal Coloring =
+    /// The vertices, those with most neighbours first.
+    let private order (degree: int -> int) n =
+        Array.init n id |> Array.sortBy (fun v -> -(degree v), v)
+
+    /// The least colour that is not forbidden for v.
+    let private least (forbidden: int[]) v =
+        let mutable c = 0
+        while forbidden[c] = v do
+            c <- c + 1
+        c
+
+    /// No two columns of one colour have an element in the same row: greedy colouring of the columns' intersection graph
+    /// (Coleman and Moré 1983).
+    let columns (rowsOf: int[][]) (columnsOf: int[][]) : int[] =
+        let n = rowsOf.Length
+        let color = Array.create n -1
+        let forbidden = Array.create (n + 1) -1
+        for v in order (fun v -> rowsOf[v] |> Array.sumBy (fun r -> columnsOf[r].Length)) n do
+            for r in rowsOf[v] do
+                for w in columnsOf[r] do
+                    if color[w] >= 0 then
+                        forbidden[color[w]] <- v
+            color[v] <- least forbidden v
+        color
+
+    /// A star colouring of a symmetric matrix: neighbours differ, and every path of four vertices has three colours, so that each
+    /// element stands alone in one of its two places (Gebremedhin, Manne and Pothen 2005).
+    let star (neighbours: int[][]) : int[] =
+        let n = neighbours.Length
+        let color = Array.create n -1
+        let forbidden = Array.create (n + 1) -1
+        for v in order (fun v -> neighbours[v].Length) n do
+            let seen = Dictionary<int, int>()
+            for w in neighbours[v] do
+                if w <> v && color[w] >= 0 then
+                    forbidden[color[w]] <- v
+                    seen[color[w]] <-
+                        match seen.TryGetValue color[w] with
+                        | true, k -> k + 1
+                        | _ -> 1
+            for w in neighbours[v] do
+                if w <> v && color[w] >= 0 then
+                    for x in neighbours[w] do
+                        if x <> v && x <> w && color[x] >= 0 then
+                            // v in the middle: another neighbour of v has the colour of w.
+                            if seen[color[w]] > 1 then
+                                forbidden[color[x]] <- v
+                            // v at the end: behind x the colour of w comes again.
+                            elif
+                                neighbours[x]
+                                |> Array.exists (fun y -> y <> x && y <> w && y <> v && color[y] = color[w])
+                            then
+                                forbidden[color[x]] <- v
+            color[v] <- least forbidden v
+        color
+
+    let count (colors: int[]) =
+        if colors.Length = 0 then 0 else 1 + Array.max colors
