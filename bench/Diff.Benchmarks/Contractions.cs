@@ -10,6 +10,10 @@ internal static class Contractions
         new("matmul_1024", "float32 1024x1024x1024: loss = sum((a@b)*c); value and gradients of a and b", Product),
         new("einsum_network", "float32: sum of 'abc,cde,efb,fg,gad->' with every index of size 24; value and all five gradients", Network),
         new("attention_8x4x256x64", "float32 q,k,v of 8x4x256x64, causal softmax attention; loss = sum(out*c); value and gradients of q, k, v", Attention),
+        new("rnn_scan_1000", "float32: h = tanh(x@Wx + h@Wh + b), 1000 steps, batch 16, 64 inputs, hidden 128; loss = mean(h^2); value and gradients of Wx, Wh, b", Recurrent)
+        {
+            Expected = (0.2, 0.3), // what is fed to tanh has a variance of 1/4 and some of the state's before: E tanh² is between
+        },
         new("logreg_grad", "float32, 10000x500 logistic regression with L2: value and gradient", LogisticGradient) { Expected = (0.6, 0.9) },
         new("logreg_hvp", "float32, 10000x500 logistic regression: one Hessian-vector product", LogisticHvp),
         new("gmm_20x25x1000", "float64, the Gaussian-mixture objective of ADBench (d=20, K=25, n=1000; no Wishart prior): value and all gradients", Mixture),
@@ -46,6 +50,28 @@ internal static class Contractions
         for (var i = 0; i < 256; i++)
             for (var j = i + 1; j < 256; j++) mask[i, j] = float.NegativeInfinity;
         NDArray[] args = [data.Normal(8, 4, 256, 64), data.Normal(8, 4, 256, 64), data.Normal(8, 4, 256, 64), mask, data.Normal(8, 4, 256, 64)];
+        return Harness.Value(f, args);
+    }
+
+    private static Func<double> Recurrent(Data data)
+    {
+        const float Scale = 1 / 16f; // 64 inputs of variance 1 give 1/4, 128 states at most 1/2
+        var f = Compile(xs =>
+        {
+            var (wx, wh, b) = (Scale * xs[0], Scale * xs[1], xs[2]);
+            var (_, states) = Scan(
+                (h, x) =>
+                {
+                    var next = Tanh(MatMul(x, wx) + MatMul(h, wh) + b);
+                    return (next, next);
+                },
+                xs[3],
+                xs[4]);
+            var loss = Mean(Square(states));
+            return [loss, .. Grad(loss, [xs[0], xs[1], xs[2]])];
+        });
+        var (bias, first) = (NDArray.Zeros(DType.Float32, new Shape([128])), NDArray.Zeros(DType.Float32, new Shape([16, 128])));
+        NDArray[] args = [data.Normal(64, 128), data.Normal(128, 128), bias, first, data.Normal(1000, 16, 64)];
         return Harness.Value(f, args);
     }
 

@@ -17,6 +17,8 @@ internal static class Elementwise
             Expected = (0.27e7, 0.29e7),
         },
         new("chain12_10m", "float32, 10M elements, forward only: 12 cheap elementwise operations over two inputs, one output", Chain),
+        new("tanh_taylor_1_1m", "float32, 1M elements: the first Taylor coefficient of tanh, by forward mode", d => Taylor(d, 1)),
+        new("tanh_taylor_10_1m", "float32, 1M elements: the tenth Taylor coefficient of tanh, by Taylor mode", d => Taylor(d, 10)),
         new("layernorm_4096x512", "float32: y = layernorm(x)*g + b over the last axis, loss = sum(y*c); value and gradients of x, g, b", LayerNorm),
         new("cross_entropy_512x8192", "float32 logits 512x8192, int64 labels: mean cross-entropy, value and gradient of the logits", Entropy)
         {
@@ -28,6 +30,13 @@ internal static class Elementwise
             Expected = (255_000, 270_000), // 4096·64 squares
         },
     ];
+
+    // Taylor coefficients 0 … order of tanh: order 1 is the value and one derivative.
+    private static Func<double> Taylor(Data data, int order)
+    {
+        var f = Compile(x => Ops.Taylor(order, Tanh(x), x)[order]);
+        return Harness.Value(f, data.Normal(1_000_000));
+    }
 
     private static Func<double> GeluGradient(Data data, int n)
     {

@@ -68,7 +68,13 @@ public class ArrayOpsTests
     [Fact]
     public void Grids_triangles_and_products()
     {
-        Assert.Equal([0, 0.5, 1], Of(Linspace(0, 1, 3, DType.Float64)));
+        foreach (var line in new[] { Linspace(0, 0.7, 4), Linspace(0, 0.7, 4, "x"), Linspace(0, 0.7, 4, DType.Float64) })
+        {
+            Assert.Equal(0.7, Of(line)[3]); // exactly
+            Assert.Equal([1, 1, 1, 1], Of(Grad(line, line))); // each is a variable
+        }
+        Assert.Equal(0.7f, Linspace(0, 0.7, 4, DType.Float32, "y").Eval().ToArray<float>()[3]);
+        Assert.Equal([3], Of(Linspace(3, 5, 1)));
         Assert.Equal([0, 2, 4], Arange(0, 5, 2, DType.Int32).Eval().ToArray<int>());
         Assert.Equal([0, 1, 0, 1], Of(MeshGrid(Arange(3, 5), Arange(0, 2))[1]));
         Assert.Equal([1, 0, 0, 1], Of(Eye(2)));

@@ -62,6 +62,15 @@ public sealed class DefectTests
     }
 
     [Fact]
+    public void Derivatives_of_any_order_have_a_name()
+    {
+        var x = Variable(2.0);
+        Assert.Equal(16, NthDerivative(0, x * x * x * x, x).Item());
+        Assert.Equal(48, NthDerivative(3, x * x * x * x, x).Item());
+        Assert.Throws<ArgumentException>(() => NthDerivative(-1, x, x));
+    }
+
+    [Fact]
     public void B8_Gradients_with_respect_to_labels()
     {
         var logits = Variable(new double[] { 0, 1 });

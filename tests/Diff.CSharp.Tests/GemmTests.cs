@@ -118,9 +118,71 @@ public class GemmTests
         {
             double[] c = x.Run(generic: false, double.Round);
             int[] whole = [.. Enumerable.Repeat((int)Untouched, x.CLength)];
-            Gemm.MultiplyGeneric<int>([.. x.A.Select(v => (int)double.Round(v))], [.. x.B.Select(v => (int)double.Round(v))], whole, x.Plan);
+            int[] a = [.. x.A.Select(v => (int)double.Round(v))], b = [.. x.B.Select(v => (int)double.Round(v))];
+            Gemm.MultiplyGeneric<int>(a, b, whole, x.Plan);
             Assert.True(whole.SequenceEqual(c.Select(v => (int)v)), $"seed {seed}");
+            int[] fast = [.. Enumerable.Repeat((int)Untouched, x.CLength)];
+            Multiply(a, b, fast, x.Plan, accumulate: false, threads: 1);
+            Assert.True(whole.SequenceEqual(fast), $"seed {seed}");
         }
+    }
+
+    private static unsafe void Multiply<T>(T[] a, T[] b, T[] c, GemmPlan plan, bool accumulate, int threads) where T : unmanaged, IBinaryInteger<T>
+    {
+        fixed (T* x = a, y = b, z = c) IntegerGemm<T>.Run(x, y, z, plan, accumulate, threads);
+    }
+
+    [Theory]
+    [InlineData(1, 40, 1)]
+    [InlineData(2, 0, 5)]
+    [InlineData(1, 1000, 3)]
+    [InlineData(3, 129, 4)]
+    [InlineData(65, 300, 41)]
+    [InlineData(130, 128, 33)]
+    [InlineData(200, 70, 200)]
+    public void Products_of_integers_wrap_around_on_any_number_of_threads(int m, int k, int n)
+    {
+        Wraps(seed => unchecked((int)seed));
+        Wraps(seed => seed);
+
+        void Wraps<T>(Func<long, T> number) where T : unmanaged, IBinaryInteger<T>
+        {
+            var random = new Random(m + k + n);
+            for (int layout = 0; layout < 4; layout++)
+            {
+                GemmPlan plan = Dense(m, k, n, (layout & 1) != 0, (layout & 2) != 0);
+                T[] Numbers(int count) => [.. Enumerable.Range(0, count).Select(_ => number(random.NextInt64(long.MinValue, long.MaxValue)))];
+                T[] a = Numbers((m + 3) * (k + 3)), b = Numbers((k + 3) * (n + 3)), before = Numbers(m * n), expected = new T[m * n];
+                Gemm.MultiplyGeneric<T>(a, b, expected, plan);
+                foreach (int threads in new[] { 1, 4 })
+                {
+                    T[] c = [.. before];
+                    Multiply(a, b, c, plan, accumulate: false, threads);
+                    Assert.Equal(expected, c);
+                    Multiply(a, b, c, plan, accumulate: true, threads);
+                    Assert.Equal(expected.Select(v => v + v), c);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void A_product_of_integers_can_be_cancelled()
+    {
+        GemmPlan plan = Dense(64, 64, 64, false, false);
+        int[] a = new int[67 * 67], b = new int[67 * 67], c = new int[64 * 64];
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Team.Cancellation = source.Token;
+        try
+        {
+            Assert.Throws<OperationCanceledException>(() => Multiply(a, b, c, plan, accumulate: false, threads: 1));
+        }
+        finally
+        {
+            Team.Cancellation = default;
+        }
+        Multiply(a, b, c, plan, accumulate: false, threads: 1);
     }
 
     [Fact]

@@ -261,10 +261,24 @@ public sealed class MessageTests : IDisposable
     }
 
     [Fact]
-    public void Linspace_of_one_number() =>
-        Says<ArgumentOutOfRangeException>(
-            $"count ('1') must be greater than or equal to '2'. (Parameter 'count'){Environment.NewLine}Actual value was 1.",
-            () => Linspace(0, 1, 1));
+    public void Linspace_of_less_than_no_numbers()
+    {
+        Says<ArgumentException>("linspace: expected a number of elements of at least 0, got -1 (Parameter 'count')", () => Linspace(0, 1, -1));
+        Says<DTypeException>("linspace: expected float32 or float64, got int32", () => Linspace(0, 1, 3, DType.Int32));
+    }
+
+    [Theory]
+    [InlineData(0, "0")]
+    [InlineData(-2, "-2")]
+    [InlineData(double.NaN, "NaN")]
+    public void Schedules_of_no_steps(double steps, string shown)
+    {
+        Says<ArgumentException>($"cosineDecay: expected a number of steps of more than 0, got {shown}", () => Schedule.CosineDecay(1, steps));
+        Says<ArgumentException>($"linearRate: expected a number of steps of more than 0, got {shown}", () => Schedule.Linear(1, 0, steps));
+        Says<ArgumentException>($"exponentialDecay: expected a number of steps of more than 0, got {shown}", () => Schedule.ExponentialDecay(1, 0.5, steps));
+        Says<ArgumentException>(
+            $"WarmupCosine: expected a rise of 0 to less than all {shown} steps, got 3 (Parameter 'warmup')", () => Schedule.WarmupCosine(1, 3, steps));
+    }
 
     [Fact]
     public void Slices_out_of_range()

@@ -25,7 +25,7 @@ public sealed class NullTests
         where method.Name is not ("Equals" or "CompareTo" or "ToString" or "GetHashCode")
         where !method.GetParameters().Any(p => p.ParameterType.IsByRef || p.ParameterType.IsByRefLike)
         where !(method.IsConstructor && method.IsStatic) && !(method.IsConstructor && type.IsAbstract)
-        select method is MethodInfo { IsGenericMethodDefinition: true } generic ? generic.MakeGenericMethod(typeof(double)) : method;
+        select method is MethodInfo { IsGenericMethodDefinition: true } generic ? generic.MakeGenericMethod([.. generic.GetGenericArguments().Select(_ => typeof(double))]) : method;
 
     /// <summary>Refused by name is what must be; a name within an array stands for the array.</summary>
     private static string? Wrong(MethodBase method, ParameterInfo parameter)
@@ -100,11 +100,14 @@ public sealed class NullTests
             for (var i = 0; i < array.Length; i++) array.SetValue(Sample(type.GetElementType()!, name), i);
             return array;
         }
+        if (type == typeof(LinearOperator)) return (LinearOperator)((x, result) => x.CopyTo(result));
         if (typeof(Delegate).IsAssignableFrom(type)) return Lambda(type);
         if (type == typeof(string)) return name == "path" ? Path.Combine(folder, "file") : name is "notation" ? "ij->ij" : "a";
         if (type == typeof(DType)) return DType.Float64;
         if (type == typeof(double)) return 0.5;
         if (type == typeof(int) || type == typeof(long) || type == typeof(float)) return Convert.ChangeType(name is "axis" or "index" ? 0 : 1, type, null);
+        if (type == typeof(CheckpointPolicy)) return CheckpointPolicy.SaveNothing;
+        if (type == typeof(TreeStructure)) return Trees.Structure(Ops.Variable(1.0));
         if (type == typeof(Shape)) return new Shape([2, 2]);
         if (type == typeof(Expr)) return Ops.Variable(new double[,] { { 2, 1 }, { 1, 3 } });
         if (type == typeof(NDArray)) return NDArray.OfArray<double>(new double[,] { { 2, 1 }, { 1, 3 } });
@@ -122,6 +125,8 @@ public sealed class NullTests
         if (type == typeof(Function)) return new Copy();
         if (type == typeof(TrainingStep)) return TrainingStep.Compile(new Linear(2, 2, dtype: DType.Float64), () => Ops.Variable(1.0), Optimizer.Sgd(0.1));
         if (type == typeof(Random)) return new Random(1);
+        if (type == typeof(SolverOptions)) return new MinimizeOptions();
+        if (type == typeof(IProgress<SolverProgress>)) return new Progress<SolverProgress>();
         if (type.IsEnum) return Enum.GetValues(type).GetValue(0);
         if (type.IsInterface && type.IsGenericType) return Collection(type);
         if (type == typeof(IEnumerable)) return Array.Empty<object>();

@@ -98,6 +98,13 @@ public sealed class OptimizerTests
     }
 
     [Fact]
+    public void A_rise_of_no_steps_is_none()
+    {
+        foreach (var (step, expected) in new[] { (0.0, 2.0), (5.0, 1.0), (10.0, 0.0) })
+            Assert.Equal(expected, Schedule.WarmupCosine(2, 0, 10).At(step).Item(), 1e-15);
+    }
+
+    [Fact]
     public void A_schedule_steers_the_steps()
     {
         var point = new Point(0);

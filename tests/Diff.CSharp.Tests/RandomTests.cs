@@ -194,6 +194,15 @@ public sealed class RandomTests : IDisposable
     private static Batches Of(int count, int size, long? seed = null, bool dropLast = false) =>
         new([NDArray.Create(Enumerable.Range(0, count).ToArray(), S(count)), NDArray.Create(Enumerable.Range(0, 2 * count).Select(i => (double)i).ToArray(), S(count, 2))], size, seed, dropLast);
 
+    [Fact]
+    public void A_batch_of_more_rows_than_there_are_is_all_of_them()
+    {
+        var batches = Of(10, int.MaxValue, seed: 3);
+        Assert.Equal(1, batches.BatchesPerEpoch);
+        Assert.Equal(Enumerable.Range(0, 10), Epoch(batches).Single().Order());
+        Assert.Equal(1, batches.Epoch);
+    }
+
     private static int[][] Epoch(Batches batches) => [.. batches.Select(b => b[0].Span<int>().ToArray())];
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Text.RegularExpressions;
 using Xunit;
 using static Diff.Ops;
@@ -100,6 +101,23 @@ public sealed class ReadmeTests : IDisposable
         Console.WriteLine(Grad(Grad(cube(t), t), t).Item());        // 12
         // README end
         Assert.Equal(["12", "12"], Printed);
+    }
+
+    [Fact]
+    public void Loops_over_plain_numbers()
+    {
+        // README 7
+        static T Newton<T>(T x) where T : IFloatingPointIeee754<T>  // the square root of x, from above until it falls no more
+        {
+            var y = x + T.One;
+            for (var last = y + T.One; y < last;) (last, y) = (y, (y + x / y) / T.CreateChecked(2));
+            return y;
+        }
+        Console.WriteLine(Differentiate.Derivative(Newton, 4.0));                                // 0.25
+        Console.WriteLine(Differentiate.ValueAndDerivatives(Newton, 4.0));                       // (2, 0.25, -0.03125)
+        Console.WriteLine(Differentiate.Gradient(x => Newton(x[0] * x[1]) / x[0], 1.0, 4.0)[1]); // 0.25
+        // README end
+        Assert.Equal(["0.25", "(2, 0.25, -0.03125)", "0.25"], Printed);
     }
 
     [Fact]

@@ -73,6 +73,37 @@ public sealed class SamplesTests : IDisposable
 
     private static double Number(string text) => double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
 
+    // ---- BlackScholes ----
+
+    [Theory]
+    [InlineData(100, 105, 0.2, 0.5, 0.03)]
+    [InlineData(40, 35, 0.35, 2, -0.01)]
+    [InlineData(1, 1, 0.1, 1, 0)]
+    public void BlackScholes_has_the_closed_forms(double spot, double strike, double volatility, double years, double rate)
+    {
+        double[] x = [spot, strike, volatility, years, rate], gradient = new double[5], hessian = new double[25];
+        Differentiate.Hessian(new BlackScholes.CallPrice(), x, gradient, hessian);
+        foreach (var (name, first, second, value) in BlackScholes.Greeks(x))
+        {
+            var derivative = second is { } k ? hessian[5 * first + k] : gradient[first];
+            Assert.True(Math.Abs(derivative - value) <= 1e-12 * Math.Max(1, Math.Abs(value)), $"{name}: {derivative:R}, {value:R}");
+        }
+        for (var i = 0; i < 5; i++)
+        {
+            for (var k = 0; k < 5; k++) Assert.Equal(hessian[5 * i + k], hessian[5 * k + i], 1e-12 * Math.Max(1, Math.Abs(hessian[5 * i + k])));
+        }
+        Assert.Equal(0, x[0] * gradient[0] + x[1] * gradient[1] - new BlackScholes.CallPrice().Invoke<double>(x), 1e-12 * spot); // homogeneous (Euler)
+    }
+
+    [Fact]
+    public void BlackScholes_prints_its_table()
+    {
+        var lines = Succeeds(BlackScholes.Main, "--strike", "100").Lines;
+        Assert.StartsWith("price 6.37", lines[0], StringComparison.Ordinal);
+        Assert.Contains(lines, l => l.StartsWith("gamma ", StringComparison.Ordinal));
+        Fails("spot, strike, volatility and years have to be above 0", BlackScholes.Main, "--years", "0");
+    }
+
     // ---- LinearFit ----
 
     [Fact]
@@ -129,6 +160,20 @@ public sealed class SamplesTests : IDisposable
         [.. result.Lines.Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(w => w != "%").Select(Number)];
 
     [Fact]
+    public void Pendulum_finds_what_moves_it()
+    {
+        var result = Succeeds(Pendulum.Main, "--points", "120", "--out", At("out"));
+        foreach (var name in new[] { "length (m)", "damping (1/s)", "start angle (rad)", "start speed (rad/s)" })
+        {
+            var row = Row(result, name);
+            Assert.True(Math.Abs(row[1] - row[0]) < 4 * row[2], $"{name}: {row[1]} for {row[0]} ± {row[2]}");
+            Assert.InRange(row[2], 1e-4, 0.05);
+        }
+        IsChart(At("out", "angle.svg"));
+        IsChart(At("out", "phase.svg"));
+    }
+
+    [Fact]
     public void Maml_learns_weights_that_one_step_adapts()
     {
         var result = Succeeds(Maml.Main, "--steps", "2500", "--out", At("out"));
@@ -167,6 +212,135 @@ public sealed class SamplesTests : IDisposable
         Assert.True(Row(result, "learned")[0] < 0.3);
         IsChart(At("out", "descent.svg"));
         IsChart(At("out", "learning.svg"));
+    }
+
+    // ---- Fits ----
+
+    [Fact]
+    public void Uncertainties_has_the_certified_parameters_and_errors()
+    {
+        var result = Succeeds(Uncertainties.Main, "--out", At("out"));
+        for (var i = 1; i <= 4; i++)
+        {
+            var row = Row(result, $"b{i} "); // certified, least squares, likelihood: values, then errors
+            for (var k = 1; k < 3; k++) Assert.Equal(1, row[k] / row[0], 1e-7);
+            Assert.Equal(1, row[4] / row[3], 1e-7);
+            Assert.InRange(row[5] / row[4], 0.75, 0.95); // √(11/15), but for the model's second derivatives
+            Assert.Equal(1, Row(result, $"of b{i}")[i - 1]);
+        }
+        var deviation = Row(result, "log s");
+        Assert.Equal(Math.Log(28.262414662), deviation[0], 1e-8); // NIST's residual standard deviation
+        Assert.Equal(Math.Log(28.262414662) + 0.5 * Math.Log(11.0 / 15), deviation[1], 1e-8);
+        Assert.Equal(Math.Sqrt(1 / 30.0), deviation[2], 1e-8);
+
+        // Student's quantile of 11 degrees of freedom is in every table, the profile's ends are from a minimisation without derivatives.
+        Assert.Contains("(Student's quantile 2.2009851", result.Out, StringComparison.Ordinal);
+        var profile = Row(result, "profile of the likelihood");
+        Assert.Equal(0.286459, profile[0], 1e-5);
+        Assert.Equal(3.123169, profile[1], 1e-5);
+        var late = Row(result, "16 ");
+        Assert.Equal(2.20098516 * 16.3, late[1], 1.5); // grown up, the curve is as sure as its limit
+        Assert.Equal(late[2], Math.Sqrt(late[1] * late[1] + Math.Pow(2.20098516 * 28.262414662, 2)), 1e-5);
+        foreach (var chart in new[] { "growth.svg", "profile.svg" }) IsChart(At("out", chart));
+    }
+
+    private static double[] Calls(double[] parameters, double spot, double[] strikes, double years, double rate, double dividend) =>
+        Heston.Calls(Ops.Constant(parameters), spot, Ops.Reshape(Ops.Constant(strikes), 1, -1), Ops.Full(years, new Shape([1, 1])), rate, dividend)
+            .Eval().ToArray<double>();
+
+    [Fact]
+    public void Heston_has_the_published_prices()
+    {
+        // Lewis's, to 50 digits, which libraries of finance check against; then Fang and Oosterlee's (2008), Feller's condition violated.
+        double[] strikes = [80, 90, 100, 110, 120];
+        double[] calls = [26.774758743998854, 20.933349000596710, 16.070154917028834, 12.132211516709845, 9.024913483457836];
+        double[] puts = [7.958878113256768, 12.017966707346305, 17.055270961270109, 23.017825898442801, 29.811026202682472];
+        var found = Calls([4, 0.25, 1, -0.5, 0.04], 100, strikes, 1, 0.01, 0.02);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(calls[i], found[i], 1e-12);
+            Assert.Equal(puts[i], found[i] - 100 * Math.Exp(-0.02) + strikes[i] * Math.Exp(-0.01), 1e-12);
+        }
+        Assert.Equal(22.318945791, Calls([1.5768, 0.0398, 0.5751, -0.5711, 0.0175], 100, [100], 10, 0, 0)[0], 1e-9);
+    }
+
+    [Theory]
+    [InlineData(0.5, 2, 0.05, 0.5, -0.7, 0.03)]
+    [InlineData(2, 1, 0.1, 0.9, 0.4, 0.2)]
+    public void Heston_prices_a_put_as_a_call_on_the_other_asset(double years, double kappa, double theta, double sigma, double rho, double v0)
+    {
+        // With the stock as money: parity and the change of measure at once.
+        var call = Calls([kappa, theta, sigma, rho, v0], 100, [110], years, 0.03, 0.01)[0];
+        var other = kappa - rho * sigma;
+        var put = Calls([other, kappa * theta / other, sigma, -rho, v0], 110, [100], years, 0.01, 0.03)[0];
+        Assert.Equal(put, call - 100 * Math.Exp(-0.01 * years) + 110 * Math.Exp(-0.03 * years), 1e-11);
+    }
+
+    [Fact]
+    public void Heston_becomes_BlackScholes_where_the_variance_is_certain()
+    {
+        var (parameters, spot) = (Ops.Variable(new[] { 2, 0.04, 1e-9, -0.7, 0.04 }), Ops.Variable(100.0));
+        var volatility = Ops.Variable(0.2);
+        Expr strikes = Ops.Constant(new double[,] { { 90, 100, 110 }, { 70, 100, 130 } }), years = Ops.Constant(new double[,] { { 0.25 }, { 1 } });
+        Expr price = Heston.Calls(parameters, spot, strikes, years), flat = Heston.FlatCalls(volatility, spot, strikes, years);
+        AreClose(flat, price, 1e-8);
+        AreClose(Ops.Grad(Ops.Sum(flat), spot), Ops.Grad(Ops.Sum(price), spot), 1e-8);
+        var slope = Ops.Grad(Ops.Sum(price), parameters);
+        AreClose(Ops.Grad(Ops.Sum(flat), volatility) / 0.4, slope[1] + slope[4], 1e-5); // the variance is the square of the volatility
+        var near = Heston.Calls(Ops.Constant(new[] { 2, 0.04, 1e-5, -0.7, 0.04 }), spot, strikes, years);
+        AreClose(Ops.Sum(near - flat) / 1e-5, slope[2], 1e-3); // the skew that begins there
+    }
+
+    [Fact]
+    public void Heston_differentiates_prices()
+    {
+        double[] x = [2, 0.05, 0.5, -0.7, 0.03, 100];
+        Expr Price(Expr x) => Heston.Calls(x[..5], x[5], Ops.Constant(new double[,] { { 105 } }), Ops.Constant(new[,] { { 0.5 } }))[0, 0];
+        var at = Ops.Variable(x);
+        double[] gradient = Ops.Grad(Price(at), at).Eval().ToArray<double>(), hessian = Ops.Hessian(Price(at), at).Eval().ToArray<double>();
+        double[] Slopes(int i, double h)
+        {
+            double[] moved = [.. x];
+            moved[i] += h;
+            var point = Ops.Variable(moved);
+            return [Price(point).Item(), .. Ops.Grad(Price(point), point).Eval().ToArray<double>()];
+        }
+        for (var i = 0; i < 6; i++)
+        {
+            var h = 1e-5 * Math.Abs(x[i]);
+            double[] up = Slopes(i, h), down = Slopes(i, -h);
+            Assert.Equal((up[0] - down[0]) / (2 * h), gradient[i], 1e-6 * Math.Max(1, Math.Abs(gradient[i])));
+            for (var k = 0; k < 6; k++)
+                Assert.Equal((up[k + 1] - down[k + 1]) / (2 * h), hessian[6 * i + k], 1e-6 * Math.Max(1, Math.Abs(hessian[6 * i + k])));
+        }
+    }
+
+    private static void AreClose(Expr expected, Expr actual, double tolerance)
+    {
+        foreach (var (a, b) in expected.Eval().ToArray<double>().Zip(actual.Eval().ToArray<double>())) Assert.Equal(a, b, tolerance);
+    }
+
+    [Fact]
+    public void Heston_finds_the_parameters_again()
+    {
+        var result = Succeeds(Heston.Main, "--out", At("out"));
+        foreach (var name in new[] { "kappa", "theta", "sigma", "rho", "v0" })
+        {
+            var row = Row(result, $"{name} "); // start, true, found, error
+            Assert.True(Math.Abs(row[0] - row[1]) > 0.1);
+            Assert.Equal(row[1], row[2], 1e-3);
+        }
+        Assert.InRange(Number(result.Lines.Single(l => l.EndsWith("random starts end there", StringComparison.Ordinal)).Split(' ')[0]), 17, 20);
+        Assert.Equal(0.8, Number(result.Lines.Single(l => l.StartsWith("Feller", StringComparison.Ordinal)).Split(' ')[3]), 1e-3);
+        foreach (var (predicted, happened) in Row(result, "1.000").Zip(Row(result, "1.0 in fact"))) Assert.Equal(predicted, happened, 2e-6);
+        IsChart(At("out", "smiles.svg"));
+
+        Fails("--noise has to be at most 2, so that all volatilities are above 0", Heston.Main, "--noise", "3", "--out", At("out"));
+
+        // A hundredth of a percent of noise is found as the residual, and the parameters are within four standard errors.
+        result = Succeeds(Heston.Main, "--noise", "0.01", "--out", At("out"));
+        foreach (var row in new[] { "kappa", "theta", "sigma", "rho", "v0" }.Select(name => Row(result, $"{name} ")))
+            Assert.InRange(Math.Abs(row[2] - row[1]), 0, 4 * row[3] + 1e-6);
     }
 
     // ---- CharRnn ----
@@ -351,23 +525,29 @@ public sealed class SamplesTests : IDisposable
     {
         { "CharRnn", "--text, --steps, --seed, --prompt, --out, --resume" },
         { "CurveFit", "--epochs, --out" },
+        { "Heston", "--noise, --out" },
         { "HyperParameters", "--steps, --out" },
         { "ImageClassifier", "--data, --epochs, --steps, --seed, --out" },
         { "LearnedOptimizer", "--steps, --out" },
         { "LinearFit", "--epochs, --out" },
         { "Maml", "--steps, --out" },
+        { "Pendulum", "--points, --out" },
         { "SyntheticGradients", "--steps, --out" },
+        { "Uncertainties", "--out" },
     };
 
     private static Func<string[], int> Sample(string name) => name switch
     {
         "CharRnn" => CharRnn.Main,
         "CurveFit" => CurveFit.Main,
+        "Heston" => Heston.Main,
         "HyperParameters" => HyperParameters.Main,
         "LearnedOptimizer" => LearnedOptimizer.Main,
         "Maml" => Maml.Main,
+        "Pendulum" => Pendulum.Main,
         "SyntheticGradients" => SyntheticGradients.Main,
         "ImageClassifier" => ImageClassifier.Main,
+        "Uncertainties" => Uncertainties.Main,
         _ => LinearFit.Main,
     };
 
@@ -386,8 +566,8 @@ public sealed class SamplesTests : IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         var sample = Sample(name);
-        var count = options.Contains("--epochs", StringComparison.Ordinal) ? "--epochs" : "--steps";
-        var least = name == "CharRnn" ? 0 : 1;
+        var count = new[] { "--epochs", "--steps", "--points" }.FirstOrDefault(o => options.Contains(o, StringComparison.Ordinal));
+        var least = name switch { "CharRnn" => 0, "Pendulum" => 40, _ => 1 };
         if (name == "ImageClassifier")
         {
             MakeImages("train", 100, 1);
@@ -396,8 +576,8 @@ public sealed class SamplesTests : IDisposable
         string[] data = name switch { "ImageClassifier" => ["--data", At("data")], "CharRnn" => ["--text", Text()], _ => [] };
         Fails($"unknown option --sleeps; there are {options} and --help", sample, "--sleeps", "5");
         Fails($"unknown option 5; there are {options} and --help", sample, "5");
-        Fails($"{count}: a value has to follow", sample, count);
-        foreach (var wrong in new[] { "many", "1.5", "-1", "1e3", "99999999999" })
+        Fails($"{count ?? "--out"}: a value has to follow", sample, count ?? "--out");
+        if (count is not null) foreach (var wrong in new[] { "many", "1.5", "-1", "1e3", "99999999999" })
             Fails($"{count}: expected a whole number from {least} up, got {wrong}", sample, [.. data, "--out", At("out"), count, wrong]);
         Assert.True(!Directory.Exists(At("out")) || !Directory.EnumerateFileSystemEntries(At("out")).Any());
     }

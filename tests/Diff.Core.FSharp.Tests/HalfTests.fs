@@ -330,3 +330,30 @@ let ``arithmetic is refused, and says what to cast to`` () =
               (fun () -> Rng.normal dtype [ 2 ] (Rng.key 1L)) ] do
             let e = Assert.Throws<DTypeException>(fun () -> f () |> ignore)
             Assert.Contains(DType.name dtype, e.Message)
+
+let words: TheoryData<string> =
+    TheoryData<string>(Diff.Testing.Samples.table |> List.map fst)
+
+/// A word that takes numbers of half precision must compute with them.
+[<Theory; MemberData(nameof words)>]
+let ``a word refuses numbers of half precision when its node is made, or has a value`` (word: string) =
+    let _, samples = Diff.Testing.Samples.table |> List.find (fst >> (=) word)
+    // What an operation from outside computes with is its own affair; some samples make nodes as only derivatives do.
+    let isOwn (s: Diff.Testing.Samples.Sample) =
+        word = "Op.Custom"
+        || s.Name.Contains("repeated labels", StringComparison.Ordinal)
+    for s in Option.defaultValue [] samples |> List.filter (isOwn >> not) do
+        for dtype in [ DType.Float16; DType.BFloat16 ] do
+            let half (point: NDArray) =
+                if DType.isFloat point.DType then
+                    variableOf "x" (eval (cast dtype (constant point)))
+                else
+                    variableOf "x" point
+            let built =
+                try
+                    ValueSome(s.Build(List.map half s.Points))
+                with :? DTypeException ->
+                    ValueNone
+            match built with
+            | ValueSome y -> Assert.Equal(y.Shape, (evalBoth y).Shape)
+            | ValueNone -> ()

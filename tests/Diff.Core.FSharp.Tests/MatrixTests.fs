@@ -117,6 +117,27 @@ let private transforms: (string * (Sample -> Expr list -> string list)) list =
       fun s xs ->
           let inside = { s with Build = checkpoint s.Build }
           agree s 11.0 (grad' s xs @ curvature s xs) (grad' inside xs @ curvature inside xs)
+      "jet",
+      fun s xs ->
+          // The curves x + v·t: the first coefficient is the slope along v, the second half of the curvature.
+          let y, targets, along = scalar s xs, floatsOf xs, directions xs
+          let coefficients = jet 2 y targets (along |> List.map List.singleton)
+          let curved = dot (hvp y targets along) along
+          agree s 9.0 [ y; dot (grad' s xs) along; 0.5 * curved ] coefficients
+      "scan",
+      fun s _ ->
+          let inputs = stackedInputs s
+          // The body's value is summed in the state; its gradient comes back through all iterations.
+          let total, values =
+              scan
+                  (fun state slices -> [ state.Head + scalar s slices ], [ s.Build slices ])
+                  [ Expr.op_Implicit 0.0 ]
+                  inputs
+          agree
+              s
+              11.0
+              (each s (fun xs -> [ s.Build xs ]) @ each s (grad' s))
+              (values @ grads total.Head (floatsOf inputs))
       "vmap",
       fun s _ ->
           agree

@@ -418,6 +418,98 @@ module OnnxTests =
                     Assert.StartsWith("Onnx.Save: the operation ", e.Message)
                     Assert.Contains("no counterpart", e.Message))
 
+    // ---- Numbers, as exact as the vocabulary has them ------------------------------------------------------------------
+
+    let private attribute (name: string) (value: int64) (n: ProtoWriter) =
+        n.Message(
+            5,
+            message (fun a ->
+                a.Text(1, name)
+                a.Int64(3, value)
+                a.Int64(20, 2L))
+        )
+
+    /// One operation of two vectors, loaded from a file.
+    let private loaded folder op more kind (inputs: NDArray list) : NDArray =
+        let path = Path.Combine(folder, "m.onnx")
+        let names = inputs |> List.mapi (fun i _ -> $"x{i}")
+        let values =
+            List.map2 (fun name (x: NDArray) -> value name kind [ string x.Length ]) names inputs
+        write path 18 [ node op names [ "y" ] more ] [] values [ value "y" kind [ "n" ] ]
+        ((Onnx.Load path).Compile().Call(Array.ofList inputs))[0]
+
+    [<Fact>]
+    let ``quotients and rests of integers are exact, and of a divisor 0 an error`` () =
+        inFolder (fun folder ->
+            let longs (values: int64 list) =
+                NDArray.op_Implicit (Array.ofList values)
+            let run op more x y =
+                (loaded folder op more 7 [ longs x; longs y ]).ToArray<int64>() |> List.ofArray
+            let big = 9007199254740993L
+            Assert.Equal<int64 list>(
+                [ big; -3L; -3L; Int64.MinValue ],
+                run "Div" ignore [ big; -7L; 7L; Int64.MinValue ] [ 1L; 2L; -2L; -1L ]
+            )
+            let x, y = [ Int64.MaxValue; -7L; 7L; big ], [ 10L; 3L; -3L; 2L ]
+            Assert.Equal<int64 list>([ 7L; 2L; -2L; 1L ], run "Mod" ignore x y)
+            Assert.Equal<int64 list>([ 7L; -1L; 1L; 1L ], run "Mod" (attribute "fmod" 1L) x y)
+            for op in [ "Div"; "Mod" ] do
+                Assert.Throws<DivideByZeroException>(fun () -> run op ignore [ 7L ] [ 0L ] |> ignore)
+                |> ignore
+            // Saved and loaded again.
+            let path = Path.Combine(folder, "m.onnx")
+            let x, y = variableOf "x" (longs x), variableOf "y" (longs y)
+            for word in [ (/); fmod; remainder ] do
+                Onnx.Save(path, [ x; y ], word x y)
+                Assert.Equal<int64[]>(
+                    (eval (word x y)).ToArray<int64>(),
+                    (eval ((Onnx.Load path).Apply(x, y)[0])).ToArray<int64>()
+                ))
+
+    [<Fact>]
+    let ``rests, norms and tails of floats are those of the vocabulary`` () =
+        inFolder (fun folder ->
+            let floats (values: float list) =
+                NDArray.op_Implicit (Array.ofList values)
+            let is (expected: float list) (found: NDArray) = close 1e-15 (floats expected) found
+            let rest x y =
+                loaded folder "Mod" (attribute "fmod" 1L) 11 [ floats x; floats y ]
+            let big = 1e300 % 1e-300
+            rest [ 1e17; 5.0; 1e300; -5.3 ] [ 3.0; infinity; 1e-300; 0.1 ]
+            |> is [ 1.0; 5.0; big; -5.3 % 0.1 ]
+            let norm = loaded folder "ReduceL2" ignore 11 [ floats [ 3e200; 4e200 ] ]
+            Assert.Equal(1.0, norm.Float 0 / 5e200, 1e-15)
+            // Below −8.3 one and the error function leave nothing.
+            let x = variable "x" -9.0
+            let gelu' = loaded folder "Gelu" ignore 11 [ floats [ -9.0 ] ]
+            Assert.Equal(1.0, gelu'.Float 0 / item (gelu x), 1e-15)
+            Assert.NotEqual(0.0, item (gelu x)))
+
+    [<Fact>]
+    let ``what was loaded is saved again, running sums and gelu too`` () =
+        inFolder (fun folder ->
+            let path = Path.Combine(folder, "m.onnx")
+            let x = tensor "x" [ 2; 3 ] [| 1.0; -2.0; 3.0; 0.5; 5.0; -0.25 |]
+            for reverse in [ false; true ] do
+                for exclusive in [ false; true ] do
+                    let sums = cumsumWith 1 reverse exclusive x
+                    Onnx.Save(path, [ x ], sums)
+                    let again = (Onnx.Load path).Apply(x)[0]
+                    close 0.0 (eval sums) (eval again)
+                    Onnx.Save(path, [ x ], again)
+                    close 0.0 (eval sums) (eval ((Onnx.Load path).Apply(x)[0]))
+            Onnx.Save(path, [ x ], gelu x)
+            close 1e-15 (eval (gelu x)) (eval ((Onnx.Load path).Apply(x)[0])))
+
+    [<Fact>]
+    let ``a large offset does not blur what is normalised`` () =
+        inFolder (fun folder ->
+            let x = NDArray.op_Implicit [| 1e9 + 1.0; 1e9 + 2.0; 1e9 + 3.0 |]
+            let one = NDArray.op_Implicit [| 1.0; 1.0; 1.0 |]
+            let y = loaded folder "LayerNormalization" (attribute "axis" 0L) 11 [ x; one ]
+            let scale = 1.0 / Math.Sqrt(2.0 / 3.0 + 1e-5)
+            close 1e-15 (NDArray.op_Implicit [| -scale; 0.0; scale |]) y)
+
     [<Fact>]
     let ``a model that was loaded can be trained further`` () =
         inFolder (fun folder ->

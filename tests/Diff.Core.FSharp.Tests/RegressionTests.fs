@@ -335,3 +335,204 @@ let ``two compiled functions may trace each other on two threads`` () =
     let calls = [| call 0; call 1 |]
     Assert.True(Threading.Tasks.Task.WaitAll(calls |> Array.map (fun t -> t :> Threading.Tasks.Task), 30_000))
     Assert.Equal<float[]>([| 1.0; 2.0 |], calls |> Array.map _.Result)
+
+// ---- Accuracy -----------------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``the derivative of expm1 keeps its digits far below 0`` () =
+    let x = variable "x" 0.0
+    for point in [ -1.0; -20.0; -40.0; -700.0; -infinity ] do
+        assign x (NDArray.op_Implicit point)
+        Assert.Equal(exp point, item (grad (expm1 x) x))
+        Assert.Equal(exp point, item (jvp (expm1 x) [ x ] [ onesLike x ]))
+        Assert.Equal(exp point, item (nthDerivative 3 (expm1 x) x))
+
+[<Fact>]
+let ``int64 becomes float32 by one rounding`` () =
+    // The first lies a little above the middle of two numbers, where float64 puts it.
+    let numbers =
+        [| (1L <<< 60) + (1L <<< 36) + 1L; -((1L <<< 60) + (1L <<< 36) + 1L); 3L |]
+    let expected = [| 1152921642045800448f; -1152921642045800448f; 3f |]
+    let ofVariable = cast DType.Float32 (variableOf "x" (NDArray.op_Implicit numbers))
+    let ofConstant = cast DType.Float32 (constant (NDArray.op_Implicit numbers))
+    for y in [ ofVariable; ofConstant ] do
+        Assert.Equal<float32[]>(expected, ((Reference.evaluate [| y |])[0]).ToArray<float32>())
+        Assert.Equal<float32[]>(expected, (eval y).ToArray<float32>())
+        Assert.Equal<float32[]>(expected, (eval (y * 1.0)).ToArray<float32>())
+    let one = cast DType.Float32 (Expr.op_Implicit numbers[0])
+    Assert.Equal(expected[0], (eval one).ToArray<float32>()[0])
+    Assert.Equal(expected[0], (eval (simplify one)).ToArray<float32>()[0])
+    // Beside a float32 operand a literal takes its type.
+    let zero = tensor "z" [ 1 ] [| 0f |]
+    Assert.Equal(expected[0], (eval (zero + Expr.op_Implicit numbers[0])).ToArray<float32>()[0])
+
+[<Fact>]
+let ``the cross-entropy of a sure and right logit is small, not 0`` () =
+    let x, t = variable "x" 0.0, variable "t" 0.0
+    let loss = sigmoidCrossEntropy x t
+    let at point target =
+        assign x (NDArray.op_Implicit (point: float))
+        assign t (NDArray.op_Implicit (target: float))
+        item loss
+    let near (expected: float) found =
+        Assert.InRange(abs (found - expected), 0.0, 4e-16 * abs expected)
+    for sign, target in [ 1.0, 1.0; -1.0, 0.0 ] do
+        near 3.059022737137205e-07 (at (sign * 15.0) target)
+        near (exp -100.0) (at (sign * 100.0) target)
+        near -(sign * exp -100.0) (item (grad loss x))
+        near (exp -100.0) (item (nthDerivative 2 loss x))
+        // Sure of it beyond all numbers: no loss, and none comes back.
+        Assert.Equal(0.0, at (sign * infinity) target)
+        Assert.Equal(0.0, item (grad loss x))
+        Assert.Equal(infinity, at (sign * infinity) 0.5)
+    near (Math.Log 2.0) (at 0.0 0.25)
+    near 0.25 (item (grad loss x))
+    near 0.25 (item (nthDerivative 2 loss x))
+    near 3.0 (at 1.0 -1.0 - at 1.0 2.0)
+    Assert.True(Double.IsNaN(at nan 1.0))
+    let single = tensor "s" [ 2 ] [| 15f; -15f |]
+    let losses = eval (sigmoidCrossEntropy single (tensor "t" [ 2 ] [| 1f; 0f |]))
+    for i in 0..1 do
+        Assert.Equal(float32 3.059022737137205e-07, float32 (losses.Float i))
+
+[<Fact>]
+let ``norms of several arrays neither overflow nor vanish`` () =
+    let a, b = tensor "a" [ 2 ] [| 3e-200; 0.0 |], tensor "b" [ 1 ] [| 4e-200 |]
+    let near (expected: float) found =
+        Assert.InRange(abs (found / expected - 1.0), 0.0, 1e-15)
+    near 5e-200 (item (frobeniusNorm [ a; b ]))
+    near 0.6 ((eval (grad (frobeniusNorm [ a; b ]) a)).Float 0)
+    assign a (NDArray.op_Implicit [| 3e200; 0.0 |])
+    assign b (NDArray.op_Implicit [| 4e200 |])
+    near 5e200 (item (frobeniusNorm [ a; b ]))
+    near 5e200 (item (Optimize.globalNorm [ a; b ]))
+    // Of two element types, in float64.
+    let single = tensor "s" [ 1 ] [| 0f |]
+    near 5e200 (item (Optimize.globalNorm [ a; single; b ]))
+    assign single (NDArray.op_Implicit [| 3e38f |])
+    near (float 3e38f * sqrt 2.0) (item (Optimize.globalNorm [ single; single ]))
+    Assert.Equal(0.0, item (Optimize.globalNorm []))
+    // One of them is 0: it still curves.
+    let x, y = variable "x" 0.0, variable "y" 2.0
+    Assert.Equal(0.0, item (grad (frobeniusNorm [ x; y ]) x))
+    near 0.5 (item (nthDerivative 2 (frobeniusNorm [ x; y ]) x))
+    Assert.Equal(0.0, item (frobeniusNorm [ input "none" [ 0 ] DType.Float64 |> zerosLike ]))
+    let error =
+        Assert.Throws<DTypeException>(fun () -> frobeniusNorm [ tensor "n" [ 1 ] [| 1 |] ] |> ignore)
+    Assert.StartsWith("frobenius_norm: expected float32 or float64, got int32", error.Message)
+
+[<Fact>]
+let ``a float32 gradient of 1e30 is cut to the limit`` () =
+    let w = tensor "w" [ 1 ] [| 1f |]
+    let optimizer = Optimize.chain [ Optimize.clipByGlobalNorm 1.0; Optimize.sgd 0.1 ]
+    let struct (updates, _) =
+        optimizer.Update([| w * 1e30 |], optimizer.Initialise [| w |], [| w |])
+    Assert.Equal(0.9f, (eval (w + updates[0])).ToArray<float32>()[0])
+
+// ---- Errors that name what is wrong -----------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``numbers of half precision are refused when the node is made`` () =
+    let words: (string * (Expr -> Expr)) list =
+        [ "argsort", argsort 0
+          "argsort", sort 0
+          "argsort", (topK 2 0 >> fst)
+          "cummax", cummax 0
+          "cummin", cummin 0
+          "cumsum", cumsum 0
+          "cumprod", cumprod 0
+          "linear_recurrence", fun x -> linearRecurrence 0 x x
+          "searchsorted", fun x -> searchSorted false x x
+          "conv", (fun x -> conv (reshape [ 1; 1; 3 ] x) (reshape [ 1; 1; 3 ] x))
+          "tensordot", (fun x -> tensordot [ 0 ] [ 0 ] x x)
+          "contract", (fun x -> NamedExpr.Contract([| "i" |], NamedExpr.Of(x, "i")).Expr)
+          "scatter_add_along", fun x -> addAlong 0 (tensor "i" [ 3 ] [| 0; 1; 2 |]) x x ]
+    for dtype in [ DType.Float16; DType.BFloat16 ] do
+        let x = cast dtype (tensor "x" [ 3 ] [| 3f; 1f; 2f |])
+        for operation, word in words do
+            let error = Assert.Throws<DTypeException>(fun () -> word x |> ignore)
+            Assert.Equal(
+                $"{operation}: expected a type that is computed with, got {DType.name dtype}; cast it to float32",
+                withoutLine error
+            )
+
+[<Fact>]
+let ``schedules of no steps are refused`` () =
+    for steps in [ 0.0; -1.0; nan ] do
+        let refused (make: unit -> Expr -> Expr) =
+            let error = Assert.Throws<ArgumentException>(fun () -> make () |> ignore)
+            Assert.Contains($"expected a number of steps of more than 0, got {steps}", error.Message)
+        refused (fun () -> Optimize.cosineDecay 0.1 steps)
+        refused (fun () -> Optimize.linearRate 0.1 0.0 steps)
+        refused (fun () -> Optimize.exponentialDecay 0.1 0.9 steps)
+    Assert.Throws<ArgumentException>(fun () ->
+        Optimize.join (Optimize.constantRate 1.0) nan (Optimize.constantRate 2.0)
+        |> ignore)
+    |> ignore
+
+[<Fact>]
+let ``a scalar of logits, an index before all and padded integers are named`` () =
+    let message f =
+        withoutLine (Assert.ThrowsAny<ArgumentException>(fun () -> f () |> ignore))
+    Assert.Equal(
+        "cross_entropy: expected logits of rank 1 or more, the last axis for the classes, got shape (); reshape them",
+        message (fun () -> crossEntropyOfClasses (variable "x" 1.0) (full [] DType.Int64 0.0))
+    )
+    Assert.StartsWith(
+        "slice: -2147483648 is outside every axis",
+        message (fun () -> (tensor "x" [ 2 ] [| 1.0; 2.0 |])[Slice.op_Implicit Int32.MinValue])
+    )
+    let ints = tensor "n" [ 1; 1; 4 ] [| 4; -3; 2; 1 |]
+    Assert.Equal(
+        "max_pool: padding needs float32 or float64, got int32; cast it, or pad it before",
+        message (fun () -> maxPoolWith [ 2 ] [ 2 ] (Padding.Each [| struct (1, 1) |]) [] ints)
+    )
+    Assert.Equal<int[]>([| 4; 2 |], (eval (maxPool [ 2 ] ints)).ToArray<int>())
+
+[<Fact>]
+let ``a recorder of lines ends once`` () =
+    use outer = SourceLines.Record()
+    let inner = SourceLines.Record()
+    inner.Dispose()
+    inner.Dispose()
+    Assert.True SourceLines.IsRecording
+    outer.Dispose()
+    Assert.False SourceLines.IsRecording
+
+// ---- Products of integers ---------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``products of integers are matrix products, and give what the definition gives`` () =
+    let random = Random 5
+    let ints dims =
+        let n = List.fold (*) 1 dims
+        tensor "n" dims (Array.init n (fun _ -> random.Next()))
+    let longs dims =
+        let n = List.fold (*) 1 dims
+        tensor "l" dims (Array.init n (fun _ -> random.NextInt64()))
+    for notation, a, b in
+        [ "ij,jk->ik", [ 37; 150 ], [ 150; 45 ]
+          "ij,kj->ik", [ 5; 300 ], [ 70; 300 ]
+          "ji,jk->ki", [ 9; 66 ], [ 9; 34 ]
+          "bij,bjk->bik", [ 7; 3; 4 ], [ 7; 4; 5 ]
+          "bij,jk->bki", [ 3; 2; 130 ], [ 130; 8 ]
+          "ij,j->i", [ 40; 3 ], [ 3 ]
+          "i,i->", [ 1000 ], [ 1000 ]
+          "ij,ij->ij", [ 4; 5 ], [ 4; 5 ]
+          "i,j->ij", [ 9 ], [ 33 ]
+          "ij,jk->ik", [ 3; 0 ], [ 0; 5 ]
+          "ij,jk->ik", [ 0; 3 ], [ 3; 5 ] ] do
+        for x, y in [ ints a, ints b; longs a, longs b ] do
+            let product = einsum notation [ x; y ]
+            let expected = (Reference.evaluate [| product |])[0]
+            Assert.True((bytesOf expected).SequenceEqual(bytesOf (eval product)), notation)
+    // Sums of products are added to one array; chains are taken in the best order.
+    let a, b, c = ints [ 20; 30 ], ints [ 30; 20 ], ints [ 20; 20 ]
+    for graph in
+        [ matmul a b + matmul c c
+          matmul a b + matmul c c + matmul (transpose b) (transpose a)
+          einsum "ij,jk,kl->il" [ a; b; c ]
+          matmul a (slice 1 None None -1 b) ] do
+        let expected = (Reference.evaluate [| graph |])[0]
+        Assert.True((bytesOf expected).SequenceEqual(bytesOf (eval graph)))
+    Assert.Contains("20×20×30", explain (matmul a b))

@@ -478,6 +478,15 @@ let ofOp (case: string) : Sample list option =
                   sample "dot" [ some [ 2; 3 ]; more [ 2; 3 ] ] dotOp
                   sample "with a checkpoint in its rule" [ some [ 3 ] ] sinOp
                   sample "dot with itself" [ some [ 4 ] ] (fun xs -> dotOp [ xs[0]; sin xs[0] ]) ]
+        | "Loop"
+        | "Branch" ->
+            Some
+                [ for name, points, build in
+                      (if case = "Loop" then
+                           ControlFlowSamples.loops
+                       else
+                           ControlFlowSamples.branches) do
+                      sample name points build ]
         | "Recurrence"
         | "ArgRunning"
         | "ArgSort"

@@ -58,13 +58,15 @@ let private compared (e: Expr) : int list =
         | Fn.Sqrt
         | Fn.Log
         | Fn.Cbrt
-        | Fn.Gammainc
-        | Fn.Gammaincc
         | Fn.Floor
         | Fn.Ceil
         | Fn.Round
         | Fn.Trunc
         | Fn.Pow -> [ 0 ]
+        | Fn.GammaDensity -> [ 1 ]
+        | Fn.GammaincDerivative -> [ 2 ]
+        | Fn.Gammainc
+        | Fn.Gammaincc
         | Fn.Max
         | Fn.Min
         | Fn.Atan2
@@ -155,9 +157,16 @@ let nearest (e: Expr) (args: NDArray[]) : float =
         | Fn.Relu
         | Fn.Sqrt
         | Fn.Log
-        | Fn.Gammainc // with respect to a, where that is 0
-        | Fn.Gammaincc
         | Fn.Cbrt -> leastOf args[0].Length (fun i -> between (args[0].Float i) 0.0)
+        // With respect to x where that is 0 and a < 1, and to a where that is 0.
+        | Fn.Gammainc
+        | Fn.Gammaincc ->
+            leastOf args[0].Length (fun i ->
+                min (between (args[0].Float i) 0.0) (between (args[1].Float i) 0.0))
+        | Fn.GammaDensity
+        | Fn.GammaincDerivative ->
+            let x = Array.last args
+            leastOf x.Length (fun i -> between (x.Float i) 0.0)
         | Fn.Floor
         | Fn.Ceil
         | Fn.Trunc ->

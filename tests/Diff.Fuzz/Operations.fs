@@ -384,7 +384,7 @@ let private drawTranspose (g: Grower) (x: Node) : Node =
             g.Random.Shuffle axes
     g.Step("transpose", [ x ], [ ints "perm" (List.ofArray order) ])
 
-let private drawSlice (g: Grower) (x: Node) : Node =
+let rec private drawSlice (g: Grower) (x: Node) : Node =
     let struct (axis, shown) = axisOf g x
     let n = x.Dims[axis]
     let bound () =
@@ -393,7 +393,13 @@ let private drawSlice (g: Grower) (x: Node) : Node =
         else
             g.Random.Between(-n - 1, n + 1)
     let step = g.Random.Pick [| 1; 1; 2; 3; -1; -1; -2 |]
-    g.Step("slice", [ x ], [ ints "axis" [ shown ]; ints "bounds" [ bound (); bound (); step ] ])
+    let part =
+        g.Step("slice", [ x ], [ ints "axis" [ shown ]; ints "bounds" [ bound (); bound (); step ] ])
+    // A slice of a slice is one slice.
+    if part.Dims[axis] > 1 && g.Random.Chance 0.25 then
+        drawSlice g part
+    else
+        part
 
 let private drawEmbed (g: Grower) (x: Node) : Node =
     let parts =
@@ -687,6 +693,46 @@ let private extensions =
               let x = g.Inside(-4.0, 4.0, x)
               g.Step("checkpoint", [ x; y ], [ "body", Text(fst (g.Random.Pick(Array.ofList bodies))) ]))
           (fun a xs -> checkpoint (bodies |> List.find (fst >> (=) (a.Text "body")) |> snd) xs)
+      row
+          "scan"
+          1.0
+          ofFloats
+          (fun g x ->
+              let y = g.Inside(-4.0, 4.0, g.Partner x)
+              let x = g.Inside(-4.0, 4.0, x)
+              g.Step(
+                  "scan",
+                  [ x; y ],
+                  [ flag "reverse" (g.Random.Chance 0.5)
+                    ints "length" [ g.Random.Between(0, 3) ] ]
+              ))
+          (fun a xs ->
+              let options =
+                  let forwards = LoopOptions.Default.WithLength(a.Int "length")
+                  if a.Int "reverse" = 1 then
+                      forwards.Reversed()
+                  else
+                      forwards
+              let shift = tanh (sum xs[1])
+              let states, ys =
+                  scanWith
+                      options
+                      (fun s _ -> [ tanh (s[0] + shift) + 0.5 * s[0] ], [ sin s[0] ])
+                      [ xs[0] ]
+                      []
+              states.Head + sumOver [ 0 ] ys.Head)
+      row
+          "cond"
+          1.0
+          ofFloats
+          (fun g x ->
+              let y = g.Inside(-4.0, 4.0, g.Partner x)
+              let x = g.Inside(-4.0, 4.0, x)
+              g.Step("cond", [ x; y ], [ flag "side" (g.Random.Chance 0.5) ]))
+          (fun a xs ->
+              let side = Expr.op_Implicit (a.Int "side" = 1)
+              cond side (fun ys -> [ sin ys[0] * ys[1] ]) (fun ys -> [ ys[0] - tanh ys[1] ]) xs
+              |> List.head)
       // It is written for float64.
       row "cube" 0.5 (fun x -> x.DType = DType.Float64) (fun g x -> g.Step("cube", [ x ], [])) (fun _ xs ->
           cube xs[0]) ]

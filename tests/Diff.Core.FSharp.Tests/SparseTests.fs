@@ -1,0 +1,189 @@
+/// Patterns, colourings, and the derivatives that they give.
+module SparseTests
+
+open System
+open Xunit
+open Diff
+open Diff.Testing.Generators
+open Diff.Testing.Samples
+
+let private vector n =
+    variableOf "x" (spread 1 (0.5, 1.5) [ n ])
+
+let private close (a: Expr) (b: Expr) =
+    let a, b = eval a, eval b
+    Assert.Equal(a.Shape, b.Shape)
+    for x, y in Array.zip (floats a) (floats b) do
+        Assert.True(abs (x - y) <= 1e-10 * (1.0 + abs x), $"{x} and {y}")
+
+let private flat (y: Expr) (x: Expr) j =
+    reshape [ y.Shape.Length; x.Shape.Length ] j
+
+/// The same as the whole Jacobian, in every mode, by so many colours.
+let private agrees columns rows (y: Expr) (x: Expr) =
+    let expected = flat y x (jacobian y x)
+    for mode, colors in
+        [ JacobianMode.Columns, columns
+          JacobianMode.Rows, rows
+          JacobianMode.Auto, min columns rows ] do
+        let found = sparseJacobianBy mode y x
+        close expected (found.ToDense())
+        Assert.Equal(colors, found.Colors)
+
+let private agreesTwice colors (y: Expr) (x: Expr) =
+    let found = sparseHessian y x
+    close (reshape [ x.Shape.Length; x.Shape.Length ] (hessian y x)) (found.ToDense())
+    Assert.Equal(colors, found.Colors)
+
+let private inner (x: Expr) = slice 0 (Some 1) (Some -1) 1 x
+let private left (x: Expr) = slice 0 None (Some -2) 1 x
+let private right (x: Expr) = slice 0 (Some 2) None 1 x
+
+[<Fact>]
+let ``a tridiagonal system needs three colours`` () =
+    let x = vector 20
+    let z = pad [ 1, 1 ] x
+    // Broyden's tridiagonal function.
+    let y = (3.0 - 2.0 * x) * x - left z - 2.0 * right z + 1.0
+    agrees 3 3 y x
+    let pattern = sparsityOf y x
+    Assert.Equal(3 * 20 - 2, pattern.Count)
+    Assert.True(pattern.Contains(3, 4) && not (pattern.Contains(3, 5)))
+    // The Hessian of the sum of squares is pentadiagonal; that of a chain is tridiagonal.
+    agreesTwice 5 (sum (y * y)) x
+    let a, b = slice 0 None (Some -1) 1 x, slice 0 (Some 1) None 1 x
+    agreesTwice 3 (sum (square (b - a * a)) + sum (square (1.0 - a))) x
+
+[<Fact>]
+let ``a matrix of constants shows its zeros`` () =
+    let n = 12
+    let numbers =
+        Array2D.init n n (fun i j -> if abs (i - j) <= 1 then 1.0 + float (i + j) else 0.0)
+    let a =
+        constant (NDArray.Create(Seq.toArray (Seq.cast<float> numbers), Shape [| n; n |]))
+    let x = vector n
+    agrees 3 3 (sin (matmul a x)) x
+    agreesTwice 5 (sum (exp (matmul a (0.01 * x)))) x
+
+[<Fact>]
+let ``blocks need as many colours as one of them`` () =
+    let x = variableOf "x" (spread 2 (0.5, 1.5) [ 6; 4 ])
+    let w = variableOf "w" (spread 3 (-1.0, 1.0) [ 4; 4 ])
+    agrees 4 4 (tanh (matmul x w)) x
+    Assert.Equal(6 * 16, (sparsityOf (matmul x w) x).Count)
+    agreesTwice 4 (sum (square (tanh (matmul x w)))) x
+
+[<Fact>]
+let ``an arrow is cheap only by symmetry`` () =
+    let n = 10
+    let x = vector n
+    let head, rest = slice 0 None (Some 1) 1 x, slice 0 (Some 1) None 1 x
+    let y = concat 0 [ sum (x * x) |> reshape [ 1 ]; rest * rest * head ]
+    agrees n n y x
+    agreesTwice 2 (sum (sin rest * head) + sum (rest * rest * rest)) x
+
+[<Fact>]
+let ``full and empty matrices`` () =
+    let x = vector 5
+    agrees 5 1 (sum (x * x) * sum x |> reshape [ 1 ]) x
+    let w = variableOf "w" (spread 3 (-1.0, 1.0) [ 5; 5 ])
+    agrees 5 5 (matmul w (exp x)) x
+    let none = sparseJacobian (stopGradient x) x
+    Assert.Equal(0, none.Pattern.Count)
+    close (zerosLike w) (none.ToDense())
+    Assert.Equal(0, (sparseHessian (sum x) x).Pattern.Count)
+    agreesTwice 1 (sum (exp x)) x
+
+[<Fact>]
+let ``one row needs one reverse product`` () =
+    let x = vector 6
+    let found = sparseJacobian (sum (x * x)) x
+    Assert.Equal(1, found.Colors)
+    close (reshape [ 1; 6 ] (2.0 * x)) (found.ToDense())
+
+let words: TheoryData<string> = TheoryData<string>(table |> Seq.map fst)
+
+[<Theory; MemberData(nameof words)>]
+let ``no operation has a derivative outside of its pattern`` (case: string) =
+    let samples = table |> List.find (fst >> (=) case) |> snd |> Option.defaultValue []
+    for s in samples do
+        let xs = s.Points |> List.map (variableOf "x")
+        let y = s.Build xs
+        if DType.isFloat y.DType then
+            for x in xs |> List.filter (fun x -> DType.isFloat x.DType) do
+                if x.Shape.Length * y.Shape.Length < 4000 then
+                    let pattern = sparsityOf y x
+                    let j = eval (flat y x (jacobian y x))
+                    let n = x.Shape.Length
+                    for i in 0 .. j.Length - 1 do
+                        let isThere = pattern.Contains(i / n, i % n)
+                        Assert.True(
+                            isThere || j.Float i = 0.0,
+                            $"{s.Name}: ({i / n}, {i % n}) is {j.Float i}"
+                        )
+
+[<Fact>]
+let ``patterns are exact for moves, windows, gathers and running values`` () =
+    let x = vector 8
+    let exact (y: Expr) =
+        let pattern, j = sparsityOf y x, eval (flat y x (jacobian y x))
+        let full = floats j |> Array.filter (fun v -> v <> 0.0) |> Array.length
+        Assert.Equal(full, pattern.Count)
+    exact (reshape [ 2; 4 ] x |> transpose |> sin)
+    exact (gather 0 (constant (NDArray.Create([| 3; 3; 0 |], Shape [| 3 |]))) (exp x))
+    exact (scatterAdd 0 [ 5 ] (constant (NDArray.Create([| 0; 1; 2; 3; 4; 0; 1; 2 |], Shape [| 8 |]))) x)
+    exact (cumsum 0 x)
+    exact (conv (constant (spread 3 (0.1, 1.0) [ 1; 1; 3 ])) (reshape [ 1; 1; 8 ] x))
+    exact (concat 0 [ x; 2.0 * x; full [ 3 ] DType.Float64 1.0 ])
+    exact (where (constant (booleans 3 [ 8 ])) x (flip [ 0 ] x))
+
+[<Fact>]
+let ``derivatives of one's own are followed by their rules`` () =
+    let x = vector 5
+    // Straight through a step: the function has no derivative, its rule has.
+    let y = customGrad (fun (x: Expr) -> round x) (fun _ _ g -> g) x
+    agrees 1 1 y x
+    let shifted = customJvp (fun (x: Expr) -> x * x) (fun x _ v -> 2.0 * x * v) x
+    agrees 1 1 (checkpoint (fun xs -> sin xs.Head) [ shifted ]) x
+
+[<Fact>]
+let ``sparse derivatives are graphs: they differentiate, map and compile`` () =
+    let x = vector 6
+    let a, b = slice 0 None (Some -1) 1 x, slice 0 (Some 1) None 1 x
+    let f (x: Expr) = sum (square (b - a * a))
+    let j = sparseJacobian (a * b * b) x
+    close (grad (sum (square (jacobian (a * b * b) x))) x) (grad (sum (square j.Values)) x)
+    let h = sparseHessian (f x) x
+    close (grad (sum (square (hessian (f x) x))) x) (grad (sum (square h.Values)) x)
+    let point = spread 4 (0.5, 1.5) [ 3; 6 ]
+    let values (x: Expr) =
+        (sparseHessian (sum (exp x * x)) x).Values
+    close (constant point |> fun x -> (x + 2.0) * exp x) (vmap values (variableOf "xs" point))
+
+[<Fact>]
+let ``random symmetric patterns are recovered from few products`` () =
+    for seed in 1..10 do
+        let random = Random seed
+        let n = 14
+        let edges =
+            [| for i in 0 .. n - 1 do
+                   for j in i + 1 .. n - 1 do
+                       if random.NextDouble() < 0.2 then
+                           i, j |]
+        let x = vector n
+        let at (k: int[]) =
+            gather 0 (constant (NDArray.Create(k, Shape [| k.Length |]))) x
+        if edges.Length > 0 then
+            let y = sum (sin (at (Array.map fst edges) * at (Array.map snd edges)))
+            let found = sparseHessian y x
+            close (hessian y x) (found.ToDense())
+            Assert.True(found.Colors < n)
+
+[<Fact>]
+let ``what has no derivatives is refused`` () =
+    let x = vector 3
+    Assert.Contains(
+        "int32",
+        Assert.Throws<DTypeException>(fun () -> sparsityOf (cast DType.Int32 x) x |> ignore).Message
+    )
+    Assert.Contains("scalar", Assert.Throws<ShapeException>(fun () -> sparseHessian x x |> ignore).Message)
