@@ -104,6 +104,24 @@ public sealed class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void Loops_curves_and_solutions()
+    {
+        // README 8
+        var s = Variable(2.0, "s");
+        Expr root = While(g => Abs(g * g - s) > 1e-12, g => 0.5 * (g + s / g), s);                  // as many turns as it takes
+        Console.WriteLine($"{root.Item():F6} {Grad(root, s).Item():F6}");                             // 1.414214 0.353553
+        Console.WriteLine(string.Join(" ", Taylor(3, Log(s), s).Select(c => $"{c.Item():F4}")));      // 0.6931 0.5000 -0.1250 0.0417
+        var (area, by) = ValueAndGrad(box => box.Width * box.Height, (Width: s, Height: 3 * s));
+        Console.WriteLine($"{area.Item()} {by.Width.Item()} {by.Height.Item()}");                     // 12 6 2
+        var found = Minimize.LBfgs(x => 100 * Square(x[1] - Square(x[0])) + Square(1 - x[0]), [-1.2, 1]);
+        Console.WriteLine($"{found.X[0]:F6} {found.X[1]:F6}");                                        // 1.000000 1.000000
+        Expr w = Implicit.Root(x => x * Exp(x) - s, 1.0);                                             // Lambert's W
+        Console.WriteLine($"{w.Item():F6} {Grad(w, s).Item():F6}");                                   // 0.852606 0.230110
+        // README end
+        Assert.Equal(["1.414214 0.353553", "0.6931 0.5000 -0.1250 0.0417", "12 6 2", "1.000000 1.000000", "0.852606 0.230110"], Printed);
+    }
+
+    [Fact]
     public void Loops_over_plain_numbers()
     {
         // README 7
