@@ -145,9 +145,13 @@ type internal Workspace(data: PlanData) =
         handles[entry] <- new MemoryHandle()
         arrays[entry] <- Unchecked.defaultof<NDArray>
 
+    // Whether an array is another than in the run before.
+    let mutable isNew = false
+
     /// Keeps the array where it is. One that stayed since the last run costs nothing.
     let pin entry (array: NDArray) =
         if not (obj.ReferenceEquals(arrays[entry], array)) then
+            isNew <- true
             release entry
             handles[entry] <- array.Pin()
             arrays[entry] <- array
@@ -252,7 +256,10 @@ type internal Workspace(data: PlanData) =
                      | Source.Fixed value -> value)
             for k in 0 .. results.Length - 1 do
                 pin (first + k) results[k]
-                refuseOverlap k
+            if isNew then
+                for k in 0 .. results.Length - 1 do
+                    refuseOverlap k
+                isNew <- false
             use addresses = fixed table
             for s in 0 .. data.Steps.Length - 1 do
                 let before =

@@ -91,7 +91,6 @@ type internal BoundedLBfgs
     let normal = Array.zeroCreate<float>(4 * options.Memory * options.Memory)
     let normalFactors =
         Array.zeroCreate<float>(2 * options.Memory * (2 * options.Memory + 2))
-    let mutable isLastTry = false
 
     /// The largest component of the gradient that does not press against a bound.
     let projectedNorm (x: float[]) (g: float[]) =
@@ -259,23 +258,6 @@ type internal BoundedLBfgs
                         $"no point along the projected gradient is lower; its largest component is {SolverText.number at.Norm}, and rounding may allow no less")
             )
 
-    // Small steps may be the memory's fault: they end it only once they are small without it too.
-    let rec loop () =
-        run.Continue()
-        match advance () with
-        | ValueSome(struct (reason, _)) when
-            reason <> StopReason.LineSearchFailed
-            && reason <> StopReason.GradientSmall
-            && not isLastTry
-            ->
-            isLastTry <- true
-            b.Forget()
-            loop ()
-        | ValueSome stop -> stop
-        | ValueNone ->
-            isLastTry <- false
-            loop ()
-
     member _.Run() : MinimizeResult =
         run.Guard(fun () ->
             at.Start()
@@ -286,5 +268,5 @@ type internal BoundedLBfgs
                 run.Report(at.Value, at.Norm, 0.0)
                 match at.GradientTest with
                 | ValueSome stop -> stop
-                | ValueNone -> loop ())
+                | ValueNone -> DescentLoop.run run advance b.Forget)
         |> at.Result

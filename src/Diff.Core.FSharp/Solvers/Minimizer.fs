@@ -152,6 +152,24 @@ type internal Direction() =
     /// How flat the slope has to become, in parts of the slope before.
     abstract Curvature: float
 
+[<RequireQualifiedAccess>]
+module internal DescentLoop =
+    /// Advances until that says why to stop. Small steps may be the memory's fault: they end it only once they are small without it too.
+    let run (run: SolverRun) (advance: unit -> struct (StopReason * string) voption) (forget: unit -> unit) =
+        let rec loop isLastTry =
+            run.Continue()
+            match advance () with
+            | ValueSome(struct (reason, _)) when
+                reason <> StopReason.LineSearchFailed
+                && reason <> StopReason.GradientSmall
+                && not isLastTry
+                ->
+                forget ()
+                loop true
+            | ValueSome stop -> stop
+            | ValueNone -> loop false
+        loop false
+
 /// The loop of the methods that search along directions.
 [<Sealed>]
 type internal Descent
@@ -165,7 +183,6 @@ type internal Descent
     let d, s, y =
         Array.zeroCreate<float> n, Array.zeroCreate<float> n, Array.zeroCreate<float> n
     let mutable slopeBefore, stepBefore = nan, nan
-    let mutable isLastTry = false
 
     let firstStep slope =
         if not direction.IsFresh then
@@ -213,23 +230,6 @@ type internal Descent
                         $"no point along the gradient is lower; its largest component is {SolverText.number at.Norm}, and rounding may allow no less")
             )
 
-    // Small steps may be the memory's fault: they end it only once they are small without it too.
-    let rec loop () =
-        run.Continue()
-        match advance () with
-        | ValueSome(struct (reason, _)) when
-            reason <> StopReason.LineSearchFailed
-            && reason <> StopReason.GradientSmall
-            && not isLastTry
-            ->
-            isLastTry <- true
-            direction.Forget()
-            loop ()
-        | ValueSome stop -> stop
-        | ValueNone ->
-            isLastTry <- false
-            loop ()
-
     member _.Run() : MinimizeResult =
         run.Guard(fun () ->
             at.Start()
@@ -239,5 +239,5 @@ type internal Descent
                 run.Report(at.Value, at.Norm, 0.0)
                 match at.GradientTest with
                 | ValueSome stop -> stop
-                | ValueNone -> loop ())
+                | ValueNone -> DescentLoop.run run advance direction.Forget)
         |> at.Result
