@@ -16,6 +16,7 @@ internal static class Contractions
         },
         new("logreg_grad", "float32, 10000x500 logistic regression with L2: value and gradient", LogisticGradient) { Expected = (0.6, 0.9) },
         new("logreg_hvp", "float32, 10000x500 logistic regression: one Hessian-vector product", LogisticHvp),
+        new("jacobians_256x32", "float64: the 32x32 Jacobians of tanh(W·x) at 256 points", Jacobians),
         new("gmm_20x25x1000", "float64, the Gaussian-mixture objective of ADBench (d=20, K=25, n=1000; no Wishart prior): value and all gradients", Mixture),
     ];
 
@@ -73,6 +74,12 @@ internal static class Contractions
         var (bias, first) = (NDArray.Zeros(DType.Float32, new Shape([128])), NDArray.Zeros(DType.Float32, new Shape([16, 128])));
         NDArray[] args = [data.Normal(64, 128), data.Normal(128, 128), bias, first, data.Normal(1000, 16, 64)];
         return Harness.Value(f, args);
+    }
+
+    private static Func<double> Jacobians(Data data)
+    {
+        var f = Compile(xs => [Vmap(x => Jacobian(Tanh(Einsum("ij,j->i", xs[0], x)), x), xs[1])]);
+        return Harness.Value(f, data.Normal64(32, 32), data.Normal64(256, 32));
     }
 
     private static Expr Logistic(Expr w, Expr x, Expr y)

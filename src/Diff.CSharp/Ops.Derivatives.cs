@@ -68,7 +68,7 @@ public static partial class Ops
     public static Expr[] GaussNewtonProduct(Expr loss, Expr[] outputs, Expr[] xs, Expr[] directions) =>
         [.. Derivatives.gaussNewtonProduct(Given(loss), Interop.List(Given(outputs)), Interop.List(Given(xs)), Interop.List(Given(directions)))];
 
-    /// <summary>∂y/∂x with the axes of y before those of x; all rows (or columns) are computed at once.</summary>
+    /// <summary>∂y/∂x with the axes of y before those of x; all rows (or columns) are computed at once, several in one product where most elements are always 0.</summary>
     /// <param name="y">The value.</param>
     /// <param name="x">Any node.</param>
     /// <param name="mode">By rows (reverse mode), by columns (forward mode), or whichever are fewer.</param>

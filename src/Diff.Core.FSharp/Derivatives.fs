@@ -108,7 +108,8 @@ module Derivatives =
             Jacobians.gaussNewton loss (Array.ofList outputs) (Array.ofList xs) (Array.ofList directions))
         |> List.ofArray
 
-    /// ∂y/∂x with the axes of y before those of x, as a graph. All rows (or columns, if these are fewer) are computed at once.
+    /// ∂y/∂x with the axes of y before those of x, as a graph. All rows (or columns, if these are fewer) are computed at once; where most
+    /// elements are 0 whatever the values, several in one product.
     let jacobian (y: Expr) (x: Expr) : Expr =
         simplified (fun () -> [| Jacobians.jacobian JacobianMode.Auto y x |])
         |> Array.head

@@ -1,7 +1,5 @@
 namespace Diff
 
-open System
-
 /// Many derivatives at once: matrices of them, and products with such matrices.
 [<RequireQualifiedAccess>]
 module internal Jacobians =
@@ -21,26 +19,19 @@ module internal Jacobians =
         Array.map2 (fun y g -> Gradient.vjp Unconnected.Zeros y g xs) outputs cotangents
         |> Array.reduce (Array.map2 (+))
 
-    /// The unit arrays of a shape, stacked: ones on the diagonal of a matrix of zeros, whose rows have that shape.
-    let private units (shape: Shape) (dtype: DType) : Expr =
-        let n = shape.Length
-        let stacked = Stack.shape n shape
-        let ones = Expr.Full(1.0, Shape [| n |], dtype)
-        let diagonal =
-            Window.embed [| 0 |] [| n + 1 |] (Shape [| n * n |]) ones
-            |> Reshape.make stacked
-        // Small ones are there before anything runs.
-        if stacked.Length <= 65536 then
-            Leaf.literal (Reference.evaluate [| diagonal |] |> Array.head)
-        else
-            diagonal
+    /// A derivative with respect to `direction` for all unit directions at once.
+    let private inAllDirections (direction: Expr) (derivative: Expr) : Expr =
+        let units = UnitMatrices.make direction.Shape direction.DType
+        Batch.run direction.Shape.Length [| direction, units |] [| derivative |]
+        |> UnitMatrices.absorb units
+        |> Array.head
 
     /// The cotangents of x for all unit cotangents of y at once: a row for each element of y.
     let private rows (y: Expr) (x: Expr) : Expr | null =
         let g = Leaf.input "row" y.Shape y.DType
         match (Passes.accumulate y g [| x |])[0] with
         | null -> null
-        | row -> (Batch.run y.Shape.Length [| g, units y.Shape y.DType |] [| row |])[0]
+        | row -> inAllDirections g row
 
     /// The tangents of y for all unit tangents of x at once: a column for each element of x.
     let private columns (y: Expr) (x: Expr) : Expr | null =
@@ -48,24 +39,42 @@ module internal Jacobians =
         match Passes.push y [| x |] [| v |] with
         | null -> null
         | column ->
-            let m = x.Shape.Length
-            let all = (Batch.run m [| v, units x.Shape v.DType |] [| column |])[0]
+            let all = inAllDirections v column
             Einsum.permute (Array.append [| 1 .. y.Rank |] [| 0 |]) all
 
-    /// ∂yᵢ/∂xⱼ with the axes of y before those of x, by rows or by columns, whichever are fewer; all of them at once.
+    /// The matrix by colours, if it is found quickly to need few of them. Looking costs no more than a few runs of the whole matrix.
+    let private byColors (y: Expr) (x: Expr) : Expr | null =
+        let m, n = y.Shape.Length, x.Shape.Length
+        if min m n < 8 then
+            null
+        else
+            match Sparsity.within (min 2e6 (20.0 * float m * float n)) y x with
+            | ValueSome pattern when pattern.Count > 0 && pattern.Count <= m * n / 4 ->
+                let struct (byColumns, colors) = Compression.color JacobianMode.Auto pattern
+                if Coloring.count colors <= min m n / 4 then
+                    Compression.values pattern byColumns colors y x |> Compression.expand pattern
+                else
+                    null
+            | _ -> null
+
+    /// ∂yᵢ/∂xⱼ with the axes of y before those of x, all at once: by rows or by columns as asked, else by colours where few do, else
+    /// by whichever of rows and columns are fewer.
     let jacobian (mode: JacobianMode) (y: Expr) (x: Expr) : Expr =
         Gradient.differentiable "jacobian" y
         Gradient.target "jacobian" x
         let shape = Shape(Array.append y.Shape.Dims x.Shape.Dims)
-        let byRows =
-            match mode with
-            | JacobianMode.Rows -> true
-            | JacobianMode.Columns -> false
-            | _ -> y.Shape.Length <= x.Shape.Length
         let found =
-            if shape.Length = 0 then null
-            elif byRows then rows y x
-            else columns y x
+            if shape.Length = 0 then
+                null
+            else
+                match mode with
+                | JacobianMode.Rows -> rows y x
+                | JacobianMode.Columns -> columns y x
+                | _ ->
+                    match byColors y x with
+                    | null when y.Shape.Length <= x.Shape.Length -> rows y x
+                    | null -> columns y x
+                    | all -> all
         match found with
         | null -> Expr.Full(0.0, shape, DType.ofDerivative x.DType)
         | all -> Reshape.make shape all
@@ -74,4 +83,4 @@ module internal Jacobians =
     let hessian (y: Expr) (x: Expr) : Expr =
         Gradient.scalarValue "hessian" y
         let gradient = Gradient.grad Unconnected.Zeros y [| x |]
-        jacobian JacobianMode.Rows gradient[0] x
+        jacobian JacobianMode.Auto gradient[0] x

@@ -67,6 +67,69 @@ module internal Passes =
                 | struct (null, part) -> part
                 | struct (mask, part) -> Expr.Map(Fn.Where, [| mask; part; Expr.ZerosLike part |])
 
+    let private within mask (value: Expr) =
+        Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
+
+    let private sameMask (a: Expr) (b: Expr) =
+        let same (a: Expr) (b: Expr) = obj.ReferenceEquals(a, b)
+        same a b
+        || (a.Args.Length > 0
+            && a.Args.Length = b.Args.Length
+            && a.Op.Equals b.Op
+            && Array.forall2 same a.Args b.Args)
+
+    let private isNot (a: Expr) (b: Expr) =
+        match a.Op with
+        | Op.Elementwise Fn.Not -> sameMask a.Args[0] b
+        | _ -> false
+
+    /// The sum of two cotangents of one node: masked where both are, one or the other where one mask is the other's opposite.
+    let private sum (a: Expr) (b: Expr) : Expr =
+        match unmasked null a, unmasked null b with
+        | struct (null, _), _
+        | _, struct (null, _) -> a + b
+        | struct (m, x), struct (n, y) when sameMask m n -> within m (x + y)
+        | struct (m, x), struct (n, y) when isNot n m -> Expr.Map(Fn.Where, [| m; x; y |])
+        | struct (m, x), struct (n, y) when isNot m n -> Expr.Map(Fn.Where, [| n; y; x |])
+        | struct (m, _), struct (n, _) -> within (Expr.Map(Fn.Or, [| m; n |])) (a + b)
+
+    /// A masked cotangent through the transpose of an operation that moves, repeats or sums elements: masked where all that an element
+    /// is made of was.
+    let private moved (transpose: Expr -> Expr) (g: Expr) : Expr =
+        match unmasked null g with
+        | struct (null, _) -> transpose g
+        | struct (mask, _) ->
+            let live = transpose (Expr(Op.Cast, [| mask |], g.Shape, g.DType))
+            within (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) (transpose g)
+
+    /// The cotangent of what was reduced along axes: masked where that of its row was.
+    let private ofRows (axes: int[]) (g: Expr) (part: Expr) : Expr =
+        match unmasked null g with
+        | struct (null, _) -> part
+        | struct (mask, _) ->
+            let labels = EinsumSpec.labels part.Rank
+            let kept =
+                [| for i in 0 .. labels.Length - 1 do
+                       if not (Array.contains i axes) then
+                           labels[i] |]
+            let spec =
+                { Inputs = [| String kept |]
+                  Output = String labels }
+            let live =
+                Expr.Contract(spec, [| Expr(Op.Cast, [| mask |], g.Shape, g.DType) |], part.Shape)
+            within (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) part
+
+    /// Whether the transpose of an operation only moves, repeats or sums elements. Gathers, windows and products of several are left
+    /// out: the mask would cost as much as they do.
+    let private isMove (op: Op) =
+        match op with
+        | Op.Reshape
+        | Op.Slice _
+        | Op.Embed _
+        | Op.Concat _ -> true
+        | Op.Einsum spec -> spec.Inputs.Length = 1
+        | _ -> false
+
     /// Graphs made after the node `before`, with values that are there in place of nodes that would compute them again.
     let private withSaved
         (before: int64)
@@ -92,17 +155,22 @@ module internal Passes =
     let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
         let each (f: int -> Expr) : (Expr | null)[] =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
-        let byIndex =
+        // What goes to a leaf need not stay masked: nothing comes after it.
+        let through (i: int) (f: Expr -> Expr) : Expr =
             match y.Op with
             | Op.Elementwise _
-            | Op.Cast -> masked
-            | _ -> id
+            | Op.Cast -> masked f g
+            | op when y.Args[i].Args.Length > 0 && isMove op -> moved f g
+            | _ -> f g
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> Array.create needed.Length null
-        | Pointwise apply -> each (fun i -> byIndex (apply i y.Args y) g)
+        | Pointwise apply -> each (fun i -> through i (apply i y.Args y))
         | Linear transpose
-        | Multilinear transpose -> each (fun i -> byIndex (transpose i y.Args) g)
-        | General vjp -> vjp needed y.Args y g
+        | Multilinear transpose -> each (fun i -> through i (transpose i y.Args))
+        | General vjp ->
+            match y.Op, vjp needed y.Args y g with
+            | Op.Reduce(_, axes), [| part |] when not (isNull part) -> [| ofRows axes g (nonNull part) |]
+            | _, parts -> parts
         | Differentiated(vjp, _) -> vjp (differentiator ()) needed y.Args g
         | Forward jvp ->
             // A tangent is linear in those of the arguments: its transpose.
@@ -153,7 +221,7 @@ module internal Passes =
             cotangent[node] <-
                 match cotangent[node] with
                 | null -> part
-                | sum -> part + sum
+                | before -> sum part before
         let scopeOf = gradScopes ()
         let outer = Scope.Current
         try

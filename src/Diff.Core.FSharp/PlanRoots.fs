@@ -6,7 +6,14 @@ open Diff.Kernels
 /// Where the roots go: computed where they are wanted if that may be, else copied there before anything runs, or after everything.
 [<Sealed>]
 type internal PlanRoots
-    (graph: PlanGraph, fuser: Fuser, units: FusedUnit[], memory: PlanMemory, targets: Target[]) =
+    (
+        graph: PlanGraph,
+        fuser: Fuser,
+        units: FusedUnit[],
+        memory: PlanMemory,
+        targets: Target[],
+        shapes: Shape[]
+    ) =
     let nodes = graph.Nodes
     let sources = memory.Sources
     let early = List<struct (int * Place)>()
@@ -45,8 +52,8 @@ type internal PlanRoots
         memory.SetPlace(r, memory.Keep r)
         late.Add(struct (ValueNone, r, into))
 
-    let placeResult r k =
-        results[k] <- struct (nodes[r].Shape, nodes[r].DType)
+    let placeResult r k (shape: Shape) =
+        results[k] <- struct (shape, nodes[r].DType)
         let place = sources.Result k
         if isComputed r then memory.SetPlace(r, place)
         elif Graph.isLeaf nodes[r] then early.Add(struct (r, place))
@@ -82,13 +89,11 @@ type internal PlanRoots
             match target with
             | Target.Into v -> sources.Held v |> ignore
             | Target.Result _ -> ()
-        Array.iter2
-            (fun r target ->
-                match target with
-                | Target.Result k -> placeResult r k
-                | Target.Into v -> placeVariable r v)
-            graph.Roots
-            targets
+        graph.Roots
+        |> Array.iteri (fun root r ->
+            match targets[root] with
+            | Target.Result k -> placeResult r k shapes[root]
+            | Target.Into v -> placeVariable r v)
 
     /// The results' shapes and element types, by position.
     member _.Results = results

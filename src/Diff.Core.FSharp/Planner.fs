@@ -5,6 +5,12 @@ open System.Collections.Generic
 /// From graphs to plans: simplification, lowering, fusion, order, memory, kernels. Each part looks only at what the one before made.
 [<RequireQualifiedAccess>]
 module internal Planner =
+    /// What is computed for a root: a result in other words of its shape is written as what it reshapes, in row-major order all the same.
+    let rec private stored (root: Expr) (target: Target) : Expr =
+        match root.Op, target with
+        | Op.Reshape, Target.Result _ -> stored root.Args[0] target
+        | _ -> root
+
     /// The plan of a lowered graph, in which nothing is simplified any more.
     let rec private makeData
         (options: EngineOptions)
@@ -13,6 +19,8 @@ module internal Planner =
         (targets: Target[])
         recomputed
         : PlanData =
+        let shapes = roots |> Array.map _.Shape
+        let roots = Array.map2 stored roots targets
         let graph = PlanGraph roots
         let terms = Terms(graph, roots)
         let fuser = Fuser(graph, terms)
@@ -27,7 +35,7 @@ module internal Planner =
               Terms = terms
               Fuser = fuser
               Memory = memory
-              Roots = PlanRoots(graph, fuser, units, memory, targets)
+              Roots = PlanRoots(graph, fuser, units, memory, targets, shapes)
               Steps = List<Step>() }
         for struct (r, into) in draft.Roots.Early do
             draft.CopyWhole(r, into)

@@ -112,6 +112,7 @@ module internal Simplify =
         | Fn.Neg, [| Neg keep x |] -> x
         | Fn.Neg, [| Newer keep & Binary Fn.Sub (x, y) |] -> y - x
         | Fn.Not, [| Newer keep & Unary Fn.Not x |] -> x
+        | (Fn.And | Fn.Or), [| x; y |] when same x y -> x
         | Fn.And, ([| Number 1.0; x |] | [| x; Number 1.0 |]) -> x
         | Fn.Or, ([| Number 0.0; x |] | [| x; Number 0.0 |]) -> x
         | Fn.And, ([| Number 0.0 & no; _ |] | [| _; Number 0.0 & no |]) -> no

@@ -32,9 +32,19 @@ type SparsityPattern internal (rows: int[][], columns: int) =
 module internal Sparsity =
     let private nothing: int[] = [||]
 
-    /// Unions of sets of columns.
+    /// What may be spent on a walk, in elements looked at.
     [<Sealed>]
-    type private Union(columns: int) =
+    type private Purse(budget: float) =
+        let mutable left = budget
+        member _.IsEmpty = left < 0.0
+        /// Whether there was enough.
+        member _.Pay(price: float) : bool =
+            left <- left - price
+            left >= 0.0
+
+    /// Unions of sets of columns; empty ones once nothing more may be spent.
+    [<Sealed>]
+    type private Union(columns: int, purse: Purse) =
         let stamp = Array.zeroCreate<int> columns
         let mutable turn = 0
         let found = List<int>()
@@ -48,7 +58,11 @@ module internal Sparsity =
             several <- false
 
         member _.Add(set: int[]) =
-            if set.Length > 0 && not (obj.ReferenceEquals(set, only)) then
+            if
+                set.Length > 0
+                && not (obj.ReferenceEquals(set, only))
+                && purse.Pay(float set.Length)
+            then
                 if only.Length = 0 then only <- set else several <- true
                 for j in set do
                     if stamp[j] <> turn then
@@ -77,7 +91,7 @@ module internal Sparsity =
         result.ToArray<int>() |> Array.map (fun v -> v - 1)
 
     [<Sealed>]
-    type private Walk(roots: Expr[], x: Expr) =
+    type private Walk(roots: Expr[], x: Expr, purse: Purse) =
         let nodes = Graph.topological roots
         let active = Graph.dependents [ x ] nodes
         let given =
@@ -89,11 +103,19 @@ module internal Sparsity =
                     | _ -> false)
             Graph.dependents variables nodes
         let sets = NodeMap<int[][] | null>()
-        let union = Union x.Shape.Length
+        let union = Union(x.Shape.Length, purse)
 
-        /// The value of a node that no variable changes.
+        let price (e: Expr) =
+            match e.Op with
+            | Op.Einsum spec -> (Einsum.sizes spec e).Values |> Seq.fold (fun n size -> n * float size) 1.0
+            | _ -> float e.Shape.Length
+
+        /// The value of a node that no variable changes, if it is worth its price.
         let known (e: Expr) : NDArray voption =
-            if given[e] then ValueNone else ValueSome(Evaluate.one e)
+            if not given[e] && purse.Pay(Graph.topological [| e |] |> Seq.sumBy price) then
+                ValueSome(Evaluate.one e)
+            else
+                ValueNone
 
         let setsOf (e: Expr) : int[][] =
             match sets[e] with
@@ -171,6 +193,8 @@ module internal Sparsity =
             let labels = Array.append kept summed
             if size labels > 3e7 then
                 all node
+            elif not (purse.Pay(size labels)) then
+                Array.create node.Shape.Length nothing
             else
                 let extents = labels |> Array.map (fun c -> sizes[c])
                 let place (axes: string) (shape: Shape) =
@@ -285,7 +309,7 @@ module internal Sparsity =
                         match v with
                         | null -> ()
                         | v ->
-                            let inner = Walk([| t |], v)
+                            let inner = Walk([| t |], v, purse)
                             let found, own = setsOf a, inner.Run t
                             for i in 0 .. own.Length - 1 do
                                 joined[i] <-
@@ -353,79 +377,29 @@ module internal Sparsity =
             | Op.Linalg _, _ -> perMatrix node
             | _ -> all node
 
-        /// For each element of a root the elements of x.
+        /// For each element of a root the elements of x; nothing that means anything if the purse is empty after it.
         member _.Run(root: Expr) : int[][] =
             sets[x] <- Array.init x.Shape.Length (fun i -> [| i |])
             for node in nodes do
                 if active[node] && isNull sets[node] then
-                    if DType.isReal node.DType && node.Args |> Array.exists isLive then
+                    if
+                        DType.isReal node.DType
+                        && node.Args |> Array.exists isLive
+                        && purse.Pay(float node.Shape.Length)
+                    then
                         let found = step node
                         if found |> Array.exists (fun s -> s.Length > 0) then
                             sets[node] <- found
             setsOf root
 
+    /// The pattern of ∂y/∂x, both as vectors, if it can be found by looking at so many elements.
+    let within (budget: float) (y: Expr) (x: Expr) : SparsityPattern voption =
+        let purse = Purse budget
+        let rows = Walk([| y |], x, purse).Run y
+        if purse.IsEmpty then
+            ValueNone
+        else
+            ValueSome(SparsityPattern(rows, x.Shape.Length))
+
     /// The pattern of ∂y/∂x, both as vectors.
-    let ofGraph (y: Expr) (x: Expr) : SparsityPattern =
-        SparsityPattern(Walk([| y |], x).Run y, x.Shape.Length)
-
-/// Colours for columns so that one product with the matrix gives all columns of one colour.
-[<RequireQualifiedAccess>]
-module internal Coloring =
-    /// The vertices, those with most neighbours first.
-    let private order (degree: int -> int) n =
-        Array.init n id |> Array.sortBy (fun v -> -(degree v), v)
-
-    /// The least colour that is not forbidden for v.
-    let private least (forbidden: int[]) v =
-        let mutable c = 0
-        while forbidden[c] = v do
-            c <- c + 1
-        c
-
-    /// No two columns of one colour have an element in the same row: greedy colouring of the columns' intersection graph
-    /// (Coleman and Moré 1983).
-    let columns (rowsOf: int[][]) (columnsOf: int[][]) : int[] =
-        let n = rowsOf.Length
-        let color = Array.create n -1
-        let forbidden = Array.create (n + 1) -1
-        for v in order (fun v -> rowsOf[v] |> Array.sumBy (fun r -> columnsOf[r].Length)) n do
-            for r in rowsOf[v] do
-                for w in columnsOf[r] do
-                    if color[w] >= 0 then
-                        forbidden[color[w]] <- v
-            color[v] <- least forbidden v
-        color
-
-    /// A star colouring of a symmetric matrix: neighbours differ, and every path of four vertices has three colours, so that each
-    /// element stands alone in one of its two places (Gebremedhin, Manne and Pothen 2005).
-    let star (neighbours: int[][]) : int[] =
-        let n = neighbours.Length
-        let color = Array.create n -1
-        let forbidden = Array.create (n + 1) -1
-        for v in order (fun v -> neighbours[v].Length) n do
-            let seen = Dictionary<int, int>()
-            for w in neighbours[v] do
-                if w <> v && color[w] >= 0 then
-                    forbidden[color[w]] <- v
-                    seen[color[w]] <-
-                        match seen.TryGetValue color[w] with
-                        | true, k -> k + 1
-                        | _ -> 1
-            for w in neighbours[v] do
-                if w <> v && color[w] >= 0 then
-                    for x in neighbours[w] do
-                        if x <> v && x <> w && color[x] >= 0 then
-                            // v in the middle: another neighbour of v has the colour of w.
-                            if seen[color[w]] > 1 then
-                                forbidden[color[x]] <- v
-                            // v at the end: behind x the colour of w comes again.
-                            elif
-                                neighbours[x]
-                                |> Array.exists (fun y -> y <> x && y <> w && y <> v && color[y] = color[w])
-                            then
-                                forbidden[color[x]] <- v
-            color[v] <- least forbidden v
-        color
-
-    let count (colors: int[]) =
-        if colors.Length = 0 then 0 else 1 + Array.max colors
+    let ofGraph (y: Expr) (x: Expr) : SparsityPattern = (within infinity y x).Value

@@ -21,7 +21,7 @@ let private flat (y: Expr) (x: Expr) j =
 
 /// The same as the whole Jacobian, in every mode, by so many colours.
 let private agrees columns rows (y: Expr) (x: Expr) =
-    let expected = flat y x (jacobian y x)
+    let expected = flat y x (jacobianBy JacobianMode.Rows y x)
     for mode, colors in
         [ JacobianMode.Columns, columns
           JacobianMode.Rows, rows
@@ -32,7 +32,7 @@ let private agrees columns rows (y: Expr) (x: Expr) =
 
 let private agreesTwice colors (y: Expr) (x: Expr) =
     let found = sparseHessian y x
-    close (reshape [ x.Shape.Length; x.Shape.Length ] (hessian y x)) (found.ToDense())
+    close (flat x x (jacobianBy JacobianMode.Rows (grad y x) x)) (found.ToDense())
     Assert.Equal(colors, found.Colors)
 
 let private inner (x: Expr) = slice 0 (Some 1) (Some -1) 1 x
@@ -187,3 +187,65 @@ let ``what has no derivatives is refused`` () =
         Assert.Throws<DTypeException>(fun () -> sparsityOf (cast DType.Int32 x) x |> ignore).Message
     )
     Assert.Contains("scalar", Assert.Throws<ShapeException>(fun () -> sparseHessian x x |> ignore).Message)
+
+/// The whole matrix is what rows and columns give, to the same shape, also a derivative later and for many points at once.
+let private isWhole (y: Expr) (x: Expr) =
+    let found = jacobian y x
+    close (jacobianBy JacobianMode.Rows y x) found
+    close (jacobianBy JacobianMode.Columns y x) found
+    close (grad (sum (square (jacobianBy JacobianMode.Rows y x))) x) (grad (sum (square found)) x)
+
+let private listing (e: Expr) = Print.Listing e
+
+[<Fact>]
+let ``a whole matrix of few colours is made from few products`` () =
+    let x = vector 20
+    let z = pad [ 1, 1 ] x
+    let band = (3.0 - 2.0 * x) * x - left z - 2.0 * right z + 1.0
+    isWhole band x
+    Assert.Contains("scatter_add", listing (jacobian band x))
+    let y =
+        sum (square (slice 0 (Some 1) None 1 x - square (slice 0 None (Some -1) 1 x)))
+    close (jacobianBy JacobianMode.Rows (grad y x) x) (hessian y x)
+    Assert.Contains("scatter_add", listing (hessian y x))
+    // All depend on all, or there are too few to look: no colours.
+    let dense = x * sum x
+    isWhole dense x
+    Assert.DoesNotContain("scatter_add", listing (jacobian dense x))
+    let few = vector 7
+    isWhole (sin few) few
+    Assert.DoesNotContain("scatter_add", listing (jacobian (sin few) few))
+
+[<Fact>]
+let ``a whole matrix by colours has all axes`` () =
+    let x = variableOf "x" (spread 2 (0.5, 1.5) [ 3; 8 ])
+    isWhole (exp x) x
+    isWhole (transpose (log x)) x
+    Assert.Equal(Shape [| 8; 3; 3; 8 |], (jacobian (transpose (log x)) x).Shape)
+    let single =
+        variableOf "x" (NDArray.Create(Array.init 24 (fun i -> 0.5f + float32 i), Shape [| 24 |]))
+    Assert.Equal(DType.Float32, (jacobian (exp single) single).DType)
+    let points = variableOf "points" (spread 3 (0.5, 1.5) [ 5; 9 ])
+    let each = vmap (fun u -> jacobian (sin u * u) u) points
+    let rows = vmap (fun u -> jacobianBy JacobianMode.Rows (sin u * u) u) points
+    close rows each
+
+[<Fact>]
+let ``a whole matrix of a layer multiplies no unit matrix`` () =
+    let w = variableOf "w" (spread 1 (-0.5, 0.5) [ 9; 12 ])
+    let x = vector 12
+    for activation in [ tanh; sigmoid; (fun z -> z * z * z) ] do
+        let y = activation (einsum "ij,j->i" [ w; x ])
+        isWhole y x
+        let points = vector 9
+        isWhole (einsum "ij,i->j" [ w; activation points ]) points
+        for mode in [ JacobianMode.Rows; JacobianMode.Columns; JacobianMode.Auto ] do
+            Assert.DoesNotContain("literal", listing (jacobianBy mode y x))
+
+[<Fact>]
+let ``a unit direction does not meet what belongs to another`` () =
+    // ∂y₀/∂x₁ of products with an infinite weight elsewhere is a number.
+    let w = constant (NDArray.Create([| infinity; 2.0; 3.0; 4.0 |], Shape [| 2; 2 |]))
+    let x = vector 2
+    let j = eval (jacobian (einsum "ij,j->i" [ w; x ]) x)
+    Assert.Equal<float>([ infinity; 2.0; 3.0; 4.0 ], floats j)

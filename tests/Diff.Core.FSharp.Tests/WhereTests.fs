@@ -1,0 +1,96 @@
+/// What a branch that is not taken would give reaches no derivative: the same numbers come out whether it is harmless or undefined there.
+module WhereTests
+
+open System
+open Xunit
+open Diff
+open Diff.Testing.Generators
+
+let private zero (y: Expr) = zerosLike y
+let private rows (x: Expr) = sumOver [ 1 ] x
+
+/// A function that is undefined or infinite at 0 or below, or its derivatives are, and where it is safe.
+let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
+    let positive x = greater x (scalar 0.0)
+    let positiveRow x = greater (rows x) (scalar 0.0)
+    [ "sum of a branch's parts", (fun x -> let u = sqrt x in u + sin u), positive
+      "product of a branch's parts", (fun x -> let u = sqrt x in u * sin u), positive
+      "differences of powers", (fun x -> let u = (relu x) ** scalar -6.0 in u * u - u), positive
+      "quotients", (fun x -> let d = log x / sqrt x in tanh d - tanh (d - sqrt x)), positive
+      "an operand that stands twice", (fun x -> sin x / x + log x * log x), positive
+      "exponentials of exponentials", (fun x -> exp (exp (1.0 / x))), positive
+      "sums of rows", (fun x -> rows (log x)), positiveRow
+      "norms of rows", (fun x -> sqrt (rows (x * x))), positiveRow
+      "extremes of rows", (fun x -> reduceMaxOver [ 1 ] (log x)), positiveRow
+      "products of rows", (fun x -> prodOver [ 1 ] (log (1.0 + x) / x)), positiveRow
+      "logsumexp of rows", (fun x -> logsumexpOver [ 1 ] (log x)), positiveRow
+      "standard deviations of rows", (fun x -> sqrt (varOver 0 [ 1 ] (log x))), positiveRow
+      "rows divided by their norm",
+      (fun x -> x / reshape [ x.Shape[0]; 1 ] (sqrt (rows (x * x)))),
+      (fun x -> greater (reshape [ x.Shape[0]; 1 ] (rows x) + zero x) (scalar 0.0))
+      "softmax of rows",
+      (fun x -> softmax 1 (log x * x)),
+      (fun x -> greater (reshape [ x.Shape[0]; 1 ] (rows x) + zero x) (scalar 0.0))
+      "slices",
+      (fun x ->
+          let l = log x in
+          let a = slice 0 None (Some 2) 1 l in
+          a + a * a),
+      (fun x -> greater (slice 0 None (Some 2) 1 x) (scalar 0.0))
+      "moved axes",
+      (fun x -> let l = transpose (log x) in l * exp l),
+      (fun x -> greater (transpose x) (scalar 0.0))
+      "other words of a shape",
+      (fun x -> let l = reshape [ x.Shape.Length ] (1.0 / x) in l + l * l),
+      (fun x -> greater (reshape [ x.Shape.Length ] x) (scalar 0.0))
+      "joined parts",
+      (fun x -> let l = concat 0 [ log x; 1.0 / x ] in l * l),
+      (fun x -> greater (concat 0 [ x; x ]) (scalar 0.0)) ]
+
+let cases = TheoryData<string>(guarded |> List.map (fun (name, _, _) -> name))
+
+let private numbers (e: Expr) = (eval e).ToArray<float>()
+
+/// The first row of the points is dead.
+let private derivatives dead (f: Expr -> Expr) (isSafe: Expr -> Expr) : float[][] =
+    let x = tensor "x" [ 3; 2 ] [| dead; dead; 0.7; 1.3; 2.1; 0.4 |]
+    let y = f x
+    let guarded = where (isSafe x) y (zero y)
+    let g = grad guarded x
+    let v =
+        reshape [ 3; 2 ] (constant (NDArray.Create([| 1.0; -2.0; 0.5; 1.5; -1.0; 2.0 |], Shape [| 6 |])))
+    [ g; grad (g * v) x; jvp g [ x ] [ v ] ]
+    |> List.map numbers
+    |> List.toArray
+
+[<Theory; MemberData(nameof cases)>]
+let ``nothing of the branch not taken reaches first and second derivatives`` (name: string) =
+    let _, f, isSafe = guarded |> List.find (fun (other, _, _) -> other = name)
+    let shut (x: Expr) =
+        // Safe nowhere in the first row, whatever stands there.
+        let alive =
+            constant (NDArray.Create([| 0.0; 0.0; 1.0; 1.0; 1.0; 1.0 |], Shape [| 3; 2 |]))
+        isSafe (x * alive)
+    let expected = derivatives 0.9 f shut
+    for dead in [ 0.0; -1.0; infinity; nan ] do
+        let isSafe x =
+            if Double.IsFinite dead && dead <= 0.0 then
+                isSafe x
+            else
+                isSafe (where (less (abs x) (scalar 100.0)) x (zero x))
+        let found = derivatives dead f isSafe
+        Array.iter2
+            (Array.iter2 (fun (a: float) b ->
+                Assert.True(abs (a - b) <= 1e-12 * (1.0 + abs a), $"at {dead}: {b}, not {a}")))
+            expected
+            found
+
+[<Fact>]
+let ``either branch may be undefined where the other is taken`` () =
+    let x = tensor "x" [ 2 ] [| 1000.0; 0.5 |]
+    let y = where (less x (scalar 10.0)) (exp (exp x)) (x * x * x)
+    let g = grad y x
+    Assert.Equal(3e6, (numbers g)[0], 1e-3)
+    Assert.Equal(6000.0, (numbers (grad g x))[0], 1e-9)
+    Assert.Equal(6.0, (numbers (grad (grad g x) x))[0], 1e-9)
+    Assert.Equal(exp (exp 0.5) * exp 0.5 * (1.0 + exp 0.5), (numbers (grad g x))[1], 1e-9)
