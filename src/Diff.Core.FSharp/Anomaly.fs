@@ -95,6 +95,11 @@ type Anomaly
         match cause with
         | null -> ()
         | cause -> text.Append(Environment.NewLine).Append("   after ").Append cause |> ignore
+        if isNull this.Line && isNull cause then
+            text
+                .Append(Environment.NewLine)
+                .Append("   its line is known if the graph is built under SourceLines.Record()")
+            |> ignore
         text.ToString()
 
 /// Raised where NaN was asked to be an error: see `EngineOptions.WithAnomalyDetection`.

@@ -212,7 +212,44 @@ module internal Overlap =
         else
             e
 
-    /// A sum of windows without the windows, where they are products; else as it is.
+    /// A sum of windows that are sums themselves, each part of one element of every window (the derivative of a pooling): the parts, each put
+    /// where its element is. Windows of k elements would take k times the memory.
+    let private ofParts axis extent step dilation (windows: Expr) : Expr voption =
+        let parts, waiting = List<Expr>(), Stack<Expr>([ windows ])
+        while waiting.Count > 0 do
+            let part = waiting.Pop()
+            match part with
+            | Binary Fn.Add (a, b) ->
+                waiting.Push b
+                waiting.Push a
+            | _ -> parts.Add part
+        let isOne (part: Expr) =
+            match part.Op with
+            | Op.Embed(starts, steps) ->
+                let source = part.Args[0]
+                source.Shape[axis + 1] = 1
+                && source.Shape[axis] = windows.Shape[axis]
+                && starts[axis] = 0
+                && steps[axis] = 1
+            | _ -> false
+        let placed (part: Expr) =
+            match part.Op with
+            | Op.Embed(starts, steps) ->
+                let source = part.Args[0]
+                let less (from: int[]) at =
+                    Array.removeAt (axis + 1) from |> Array.updateAt axis at
+                Reshape.make (Shape(Array.removeAt (axis + 1) source.Shape.Dims)) source
+                |> Window.embed
+                    (less starts (starts[axis + 1] * dilation))
+                    (less steps step)
+                    (Shape(less windows.Shape.Dims extent))
+            | op -> invalidOp $"plan: {Formula.opText op} is no part of a window"
+        if parts.Count <= 16 && Seq.forall isOne parts then
+            ValueSome(parts |> Seq.map placed |> Seq.reduce (+))
+        else
+            ValueNone
+
+    /// A sum of windows without the windows, where they are products or sums of their elements' parts; else as it is.
     let lower (e: Expr) : Expr =
         match e.Op with
         | Op.Slice(starts, steps) when Array.forall ((=) 1) steps && e.Shape.Length > 0 ->
@@ -247,5 +284,7 @@ module internal Overlap =
                 | _ when x.Args.Length = 1 && isBehind (axis + 1) x ->
                     within x.Args[0] |> ValueOption.map (again axis x)
                 | _ -> ValueNone
-            ValueOption.defaultValue e (within e.Args[0])
+            match within e.Args[0] with
+            | ValueSome sums -> sums
+            | ValueNone -> ofParts axis extent step dilation e.Args[0] |> ValueOption.defaultValue e
         | _ -> e

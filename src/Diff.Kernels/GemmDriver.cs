@@ -56,7 +56,7 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
         }
         long work = (long)p.M * p.N * p.Depth * p.Count * sizeof(T) / 4;
         long stream = args.Path is GemmPath.Dot or GemmPath.AddRows ? (long)p.N * p.Depth * p.Count * sizeof(T) : 0;
-        if (threads > 1 && (work >= 3 * ChunkWork || stream >= StreamFrom)) RunParallel(args, threads, (int)Math.Min(Math.Max(work / ChunkWork, stream / ChunkStream), 8L * threads));
+        if (threads > 1 && (work >= 2 * ChunkWork || stream >= StreamFrom)) RunParallel(args, threads, (int)Math.Min(Math.Max(work / ChunkWork, stream / ChunkStream), 8L * threads));
         else Batches(args, 0, p.Count, 0, p.M, 0, p.N);
     }
 
