@@ -45,9 +45,10 @@ public static partial class Ops
     /// <exception cref="ShapeException">The shapes do not fit.</exception>
     public static Expr CholeskySolve(Expr l, Expr b) => LinearAlgebra.choleskySolve(Given(l), Given(b));
 
-    /// <summary>A = P·L·U: a permutation, ones on the diagonal of L, the pivots on that of U.</summary>
-    /// <param name="a">[…, n, n].</param>
-    /// <exception cref="ShapeException">The matrices are not square.</exception>
+    /// <summary>A = P·L·U: a permutation [.., m, m], ones on the diagonal of L [.., m, k], the pivots on that of U [.., k, n], where k is the smaller
+    /// of m and n. The derivative needs pivots other than 0.</summary>
+    /// <param name="a">[…, m, n].</param>
+    /// <exception cref="ShapeException">It has less than two axes.</exception>
     public static (Expr P, Expr L, Expr U) Lu(Expr a) => Decompositions.lu(Given(a)).ToValueTuple();
 
     /// <summary>A = Q·R: Q, […, m, k], has orthonormal columns, R, […, k, n], is upper triangular without negative numbers on its diagonal, and k is

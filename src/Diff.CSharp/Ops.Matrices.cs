@@ -51,12 +51,13 @@ public static partial class Ops
     /// <param name="x">A matrix or a batch of them.</param>
     public static Expr Trace(Expr x) => Diff.Matrices.trace(Given(x));
 
-    /// <summary>Every element of a times every element of b: the axes of a, then those of b.</summary>
+    /// <summary>Every element of a times every element of b: the axes of a, then those of b. All axes count, none is a batch.</summary>
     /// <param name="a">The first.</param>
     /// <param name="b">The second.</param>
     public static Expr Outer(Expr a, Expr b) => Diff.Matrices.outer(Given(a), Given(b));
 
-    /// <summary>The Kronecker product: b times each element of a, in the place of that element.</summary>
+    /// <summary>The Kronecker product: b times each element of a, in the place of that element. All axes count, none is a batch: (2, 1, 2) and
+    /// (2, 2, 1) give (4, 2, 2).</summary>
     /// <param name="a">The first.</param>
     /// <param name="b">The second.</param>
     public static Expr Kron(Expr a, Expr b) => Diff.Matrices.kron(Given(a), Given(b));

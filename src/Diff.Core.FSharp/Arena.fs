@@ -54,6 +54,7 @@ type internal BlockMemory<'T when 'T: unmanaged>(block: Block, start: int64, len
 [<Sealed>]
 type internal EntryMemory<'T when 'T: unmanaged>(table: nativeint[], entry: int, length: int) =
     inherit MemoryManager<'T>()
+    interface IMoving
     override _.GetSpan() =
         Span<'T>(NativePtr.toVoidPtr (NativePtr.ofNativeInt<'T> table[entry]), length)
     override _.Pin index =

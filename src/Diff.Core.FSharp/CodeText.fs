@@ -4,6 +4,7 @@ open System
 open System.Globalization
 open System.IO
 open System.Reflection
+open System.Text.RegularExpressions
 
 /// Numbers, types, scalar functions and helpers as C# source.
 [<RequireQualifiedAccess>]
@@ -141,6 +142,14 @@ module internal CodeText =
         use reader = new StreamReader(stream)
         reader.ReadToEnd().Replace("\r", "").Split '\n'
 
+    /// A line of helpers for float64 as one for float32, whose names end in Single.
+    let private single (line: string) =
+        let line =
+            Regex.Replace(line, @"\b(Cholesky|Lu|Triangular|Solve|Qr|Reflect|Eigh|Rotate)\(", "$1Single(")
+        let line = Regex.Replace(line, @"\bdouble\b", "float")
+        let line = Regex.Replace(line, @"\bMath\.(?!Max|Min)", "MathF.")
+        Regex.Replace(line, @"(\d\.\d+)", "$1f")
+
     let private body name =
         resource name
         |> Array.filter (fun line ->
@@ -169,8 +178,14 @@ module internal CodeText =
                 code.Contains(word, StringComparison.Ordinal)
             if List.exists has [ "Place("; "Quotient("; "Rest("; "Magnitude("; "Order<"; "Search<" ] then
                 yield! resource "CodeHelpers.txt"
-            if List.exists has [ "Cholesky("; "Lu("; "Triangular("; "Solve(" ] then
+            let matrices = [ "Cholesky"; "Lu"; "Triangular"; "Solve"; "Qr"; "Eigh" ]
+            let isDeterminant = List.exists has [ "Determinant("; "SignedLog("; "Equilibrate(" ]
+            if isDeterminant || matrices |> List.exists (fun name -> has (name + "(")) then
                 yield! resource "CodeMatrices.txt"
+            if isDeterminant then
+                yield! resource "CodeDeterminants.txt"
+            if matrices |> List.exists (fun name -> has (name + "Single(")) then
+                yield! resource "CodeMatrices.txt" |> Array.map single
             let isSpecial = has "SpecialMath."
             if isSpecial || has "ScalarMath." then
                 yield! body "ScalarCodeMath.cs"

@@ -183,7 +183,9 @@ module ControlFlow =
                   Sweeps = [| sweep |]
                   Parts = parts
                   Packed = Seq.append next ys |> Seq.map _.DType |> Pack.typeOf
-                  MaxRecordBytes = options.MaxRecordBytes },
+                  MaxRecordBytes = options.MaxRecordBytes
+                  Lends = null
+                  Borrows = null },
                 Array.concat [ init; xs; captured ]
             )
         let results = Iterated.Parts node
@@ -231,7 +233,9 @@ module ControlFlow =
                   Sweeps = [| sweep |]
                   Parts = all |> Array.mapi (fun s _ -> LoopPart.Final(0, s))
                   Packed = all |> Seq.map _.DType |> Pack.typeOf
-                  MaxRecordBytes = options.MaxRecordBytes },
+                  MaxRecordBytes = options.MaxRecordBytes
+                  Lends = null
+                  Borrows = null },
                 Array.concat [ all; captured; asking ]
             )
         let results = Iterated.Parts node

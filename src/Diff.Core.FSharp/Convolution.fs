@@ -165,9 +165,19 @@ module Convolution =
                 operation
                 $"an array of shape {x.Shape}{inGroups} needs a kernel of axes {layout}, got shape {kernel.Shape}"
 
+    /// The channels of the array and those that the kernel reads, each on an axis that is named.
+    let private expectChannels operation axis read channels groups (kernel: Expr) (x: Expr) =
+        if groups >= 1 && kernel.Rank = x.Rank && x.Shape[1] <> read then
+            let inGroups = if groups = 1 then "" else $" in {groups} groups"
+            fail
+                operation
+                $"axis 1 of the array of shape {x.Shape} has {x.Shape[1]} channels, but axis {axis} of the kernel of shape {kernel.Shape} has {channels}{inGroups}: {read} are expected"
+
     let internal convolve operation wanted stride padding dilation groups (kernel: Expr) (x: Expr) : Expr =
         let axes = spatial operation wanted x
         checkKernel operation kernel x
+        if kernel.Rank >= 2 then
+            expectChannels operation 1 (kernel.Shape[1] * groups) kernel.Shape[1] groups kernel x
         let fits =
             kernel.Rank = x.Rank
             && x.Shape[1] = kernel.Shape[1] * groups
@@ -200,6 +210,8 @@ module Convolution =
         : Expr =
         let axes = spatial operation wanted x
         checkKernel operation kernel x
+        if kernel.Rank >= 2 then
+            expectChannels operation 0 kernel.Shape[0] kernel.Shape[0] groups kernel x
         let fits =
             kernel.Rank = x.Rank
             && x.Shape[1] = kernel.Shape[0]

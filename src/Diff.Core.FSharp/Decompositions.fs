@@ -10,9 +10,10 @@ module Decompositions =
     /// LinearAlgebraException.
     let cholesky (a: Expr) : Expr = Factors.cholesky a
 
-    /// P, L and U of A = P·L·U for a square A: a permutation, ones on the diagonal of L, the pivots on that of U.
+    /// P, L and U of A = P·L·U: a permutation [.., m, m], ones on the diagonal of L [.., m, k], the pivots on that of U [.., k, n], where k
+    /// is the smaller of m and n. The derivative needs pivots other than 0.
     let lu (a: Expr) : Expr * Expr * Expr =
-        let n = MatrixGraph.square "lu" a
+        let struct (_, n) = MatrixGraph.extents "lu" a
         let packed = Factors.lu a
         let order = MatrixGraph.permutation (MatrixGraph.column n packed)
         MatrixGraph.transpose order, Factors.lower n packed, Factors.upper n packed

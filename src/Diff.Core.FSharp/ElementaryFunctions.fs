@@ -9,10 +9,18 @@ module ElementaryFunctions =
     let private map fn (xs: Expr list) = Expr.Map(fn, Array.ofList xs)
     let private like (x: Expr) value = Expr.Full(value, Shape.Scalar, x.DType)
 
+    /// An operand of floats, or an error that names the operation that was called.
+    let private floats operation (x: Expr) : Expr =
+        if not (DType.isFloat x.DType) then
+            raise (
+                DTypeException $"{operation}: expected float32 or float64, got {DType.name x.DType}; cast it"
+            )
+        x
+
     /// The cube root, of negative numbers too.
     let cbrt (x: Expr) : Expr = map Fn.Cbrt [ x ]
     /// 1 / √x.
-    let rsqrt (x: Expr) : Expr = 1.0 / sqrt x
+    let rsqrt (x: Expr) : Expr = 1.0 / sqrt (floats "rsqrt" x)
     /// The logarithm to base 2, exact for powers of 2.
     let log2 (x: Expr) : Expr = map Fn.Log2 [ x ]
     /// 2ˣ, exact for integers.
@@ -49,11 +57,12 @@ module ElementaryFunctions =
         timesLog (fun y -> map Fn.Log1p [ y ]) -1.0 x y
 
     /// log σ(x) = −softplus(−x), without overflow.
-    let logSigmoid (x: Expr) : Expr = -(map Fn.Softplus [ -x ])
+    let logSigmoid (x: Expr) : Expr =
+        -(map Fn.Softplus [ -(floats "log_sigmoid" x) ])
     /// x·σ(x).
-    let silu (x: Expr) : Expr = x * map Fn.Sigmoid [ x ]
+    let silu (x: Expr) : Expr = x * map Fn.Sigmoid [ floats "silu" x ]
     /// x·Φ(x), with the normal distribution function Φ (the form with erf).
-    let gelu (x: Expr) : Expr = x * map Fn.Ndtr [ x ]
+    let gelu (x: Expr) : Expr = x * map Fn.Ndtr [ floats "gelu" x ]
     /// sin(πx)/(πx), 1 at 0, with all its derivatives.
     let sinc (x: Expr) : Expr = map Fn.Sinc [ x ]
 

@@ -15,8 +15,14 @@ type internal Factorization =
     | Lu
     /// The order of rows and columns in which elimination with complete pivoting takes them.
     | PivotOrder
-    /// X of A·X = B, or Aᵀ·X = B, given A, its Lu, and B.
-    | Solve of transposed: bool
+    /// Powers of two for rows and columns, of product 1, that bring the elements together where these lie far apart.
+    | Equilibrate
+    /// The determinant. That of a matrix which is not singular has a derivative that divides.
+    | Det of regular: bool
+    /// Its sign and the logarithm of its magnitude, given A and its Lu; and the operation that asked for them.
+    | SignedLogDet of operation: string
+    /// X of A·X = B, or Aᵀ·X = B, given A, its Lu, and B; and the operation whose words say that A is singular.
+    | Solve of transposed: bool * operation: string
     | TriangularSolve of lower: bool
     | Qr
     | Eigh
@@ -38,8 +44,14 @@ module internal Factorization =
         | Factorization.Cholesky -> "cholesky"
         | Factorization.Lu -> "lu"
         | Factorization.PivotOrder -> "pivot_order"
-        | Factorization.Solve false -> "solve"
-        | Factorization.Solve true -> "solve_transposed"
+        | Factorization.Equilibrate -> "equilibrate"
+        | Factorization.Det false -> "det"
+        | Factorization.Det true -> "det_regular"
+        | Factorization.SignedLogDet operation -> operation
+        | Factorization.Solve(false, "solve") -> "solve"
+        | Factorization.Solve(true, "solve") -> "solve_transposed"
+        | Factorization.Solve(false, operation) -> $"solve_of_{operation}"
+        | Factorization.Solve(true, operation) -> $"solve_transposed_of_{operation}"
         | Factorization.TriangularSolve true -> "lower_solve"
         | Factorization.TriangularSolve false -> "upper_solve"
         | Factorization.Qr -> "qr"

@@ -40,6 +40,7 @@ module internal FastKernels =
 
     let private join size (parts: struct (StridedCopy * Place * int)[]) bytes (into: Place) : MemoryStep =
         JoinStep(
+            size,
             parts
             |> Array.map (fun (struct (copy, from, start)) -> JoinPart(copy, from, nativeint (start * size))),
             into,

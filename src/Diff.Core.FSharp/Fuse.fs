@@ -12,8 +12,6 @@ open System.Collections.Generic
 /// 4. Element types: numbers of one float type, bools, and comparisons of integers that are one a row with indices.
 [<Sealed>]
 type internal Fuser(graph: PlanGraph, terms: Terms) =
-    // Sharing a pass over less than this saves nothing.
-    static let minShared = 2048L
     // Beyond this, comparing each reader with each costs too much.
     static let maxReaders = 8
 
@@ -61,9 +59,7 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
     /// Joins two loops that go through all of a node.
     let tryMerge (a: Use) (b: Use) =
         let goesThrough (unit: FusedUnit) map =
-            FusedUnit.size unit >= minShared
-            && FuseRules.covers unit map
-            && FuseRules.isAscending unit map
+            FuseRules.covers unit map && FuseRules.isAscending unit map
         match a.Map, b.Map with
         | ValueSome mapA, ValueSome mapB when a.By.Number < b.By.Number ->
             goesThrough a.By mapA
@@ -71,11 +67,10 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
             && FuseLoops.tryMerge a.By mapA b.By mapB
         | _ -> false
 
-    /// Joins the loops that use a node, where they are long enough for a pass to matter.
+    /// Joins the loops that use a node: long ones pass over it once, and of short ones there are fewer to start.
     let mergeReaders i =
-        let isLongLoop (entry: Use) =
-            let unit = FusedUnit.current entry.By
-            entry.Map.IsSome && unit.IsLoop && FusedUnit.size unit >= minShared
+        let isLoop (entry: Use) =
+            entry.Map.IsSome && (FusedUnit.current entry.By).IsLoop
         let rec next () =
             let readers = usesOf i
             if
@@ -83,7 +78,7 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
                 && Seq.allPairs readers readers |> Seq.exists (fun (a, b) -> tryMerge a b)
             then
                 next ()
-        if Seq.length (Seq.filter isLongLoop uses[i]) > 1 then
+        if Seq.length (Seq.filter isLoop uses[i]) > 1 then
             next ()
 
     // ---- One node after the other ---------------------------------------------------------------------------------------------

@@ -70,8 +70,7 @@ module internal FuseLoops =
         && other.IsLoop
         && unit.Members.Count + other.Members.Count <= FuseRules.maxMembers
         && FuseRules.typesFit unit.DType other.DType
-        && not (FusedUnit.reaches unit other)
-        && not (FusedUnit.reaches other unit)
+        && FusedUnit.areApart unit other
         && (if unit.Order.Length >= other.Order.Length then
                 attempt unit map other otherMap
             else

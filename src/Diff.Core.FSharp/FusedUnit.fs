@@ -32,6 +32,10 @@ type internal Use = { By: FusedUnit; Map: int[] voption }
 [<RequireQualifiedAccess>]
 module internal FusedUnit =
     let private maxVisits = 400
+    // Less is worth looking at where all that is saved is a step.
+    let private maxVisitsForStep = 32
+    // A pass over less than this takes no longer than what starts it.
+    let private minPass = 2048L
 
     let isSame (a: FusedUnit) (b: FusedUnit | null) = obj.ReferenceEquals(a, b)
 
@@ -74,8 +78,7 @@ module internal FusedUnit =
                 for producer in unit.Producers do
                     waiting.Push(struct (current producer, stage + 1))
 
-    /// Whether `into` depends on `from`; also true when that takes long to find out.
-    let reaches (from: FusedUnit) (into: FusedUnit) =
+    let private reachesWithin visits (from: FusedUnit) (into: FusedUnit) =
         if from.Stage <= into.Stage then
             false
         else
@@ -86,11 +89,19 @@ module internal FusedUnit =
             while not found && waiting.Count > 0 do
                 for consumer in waiting.Pop().Consumers do
                     let consumer = current consumer
-                    if isSame consumer into || seen.Count > maxVisits then
+                    if isSame consumer into || seen.Count > visits then
                         found <- true
                     elif consumer.Stage > into.Stage && seen.Add consumer then
                         waiting.Push consumer
             found
+
+    /// Whether `into` depends on `from`; also true when that takes long to find out.
+    let reaches from into = reachesWithin maxVisits from into
+
+    /// Whether two loops may become one as far as order goes: neither depends on the other.
+    let areApart (a: FusedUnit) (b: FusedUnit) =
+        let visits = if size a < minPass then maxVisitsForStep else maxVisits
+        not (reachesWithin visits a b) && not (reachesWithin visits b a)
 
     /// The units, each after those it reads from, otherwise in the order of the graph: what nothing else waits for (the derivative by a
     /// parameter, say) comes when its operands are there, not at the end, so that these need not be kept.

@@ -11,7 +11,8 @@ type SplineEnds =
 
 /// Functions through given points, as graphs that are differentiated with respect to the points' values, the knots and the queries.
 /// Knots are a vector that ascends strictly; `ys` holds a number, or an array, for each knot along its leading axis. The result has the queries'
-/// axes, then those of the arrays. Beyond the ends the first and last pieces go on.
+/// axes, then those of the arrays: many functions on the same knots lie in trailing axes of `ys`, [n, many]; vmap takes knots of their own
+/// along a leading axis. Beyond the ends the first and last pieces go on.
 [<AutoOpen; ComponentModel.EditorBrowsable(ComponentModel.EditorBrowsableState.Never)>]
 module Interpolation =
     let private number (x: Expr) value = Expr.Full(value, Shape.Scalar, x.DType)
@@ -39,7 +40,7 @@ module Interpolation =
         if n < least || ys.Rank = 0 || ys.Shape[0] <> n then
             raise (
                 ShapeException
-                    $"{operation}: expected a vector of at least {least} knots and as many values along the leading axis, got shapes {xs.Shape} and {ys.Shape}"
+                    $"{operation}: expected a vector of at least {least} knots and as many values along the leading axis, got shapes {xs.Shape} and {ys.Shape}; many functions lie in the axes after that, move them there"
             )
         for x in [ xs; ys; query ] do
             if not (DType.isFloat x.DType) || x.DType <> xs.DType then

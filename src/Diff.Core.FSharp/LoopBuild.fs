@@ -126,14 +126,16 @@ module internal LoopBuild =
             | ValueNone ->
                 invalidOp
                     $"fusion: a loop over {Shape.Text f.Extents} cannot run along {Shape.Text strides} from axis {firstColumn}"
-        let program =
-            LoopProgram(typeOf f.DType, Array.map2 loopStream all laid, code f streams firstColumn)
+        let loopStreams = Array.map2 loopStream all laid
+        let columns = f.Extents[firstColumn..] |> Array.fold (*) 1
+        let code =
+            LoopDivision.ByProducts(loopStreams, code f streams firstColumn, nativeint columns)
+        let program = LoopProgram(typeOf f.DType, loopStreams, code)
         let struct (around, strides) =
             LoopAxes.collapse
                 f.Extents[.. firstColumn - 1]
                 (laid |> Array.map (fun s -> s[.. firstColumn - 1]))
         let struct (outer, rows) = rowsOf around
-        let columns = f.Extents[firstColumn..] |> Array.fold (*) 1
         let steps =
             Array.map2 (fun (stream: TypedStream) -> stepsOf stream.DType) all strides
         { Kernel = LoopKernel(program, outer, rows, nativeint columns, steps, tier)

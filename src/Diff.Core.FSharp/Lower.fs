@@ -125,6 +125,11 @@ module internal Lower =
         | Op.Einsum spec when spec.Inputs.Length = 1 && DType.isFloat e.DType -> sum spec e
         | Op.Reduce(extreme, axes) when DType.isFloat e.DType && Reduce.isOverFew axes e.Args[0].Shape ->
             fewExtremes extreme axes e
+        // The derivative of tanh; better than the square where it is near 1.
+        | Op.Elementwise Fn.Sub when DType.isFloat e.DType ->
+            match e.Args with
+            | [| IsOne; Binary Fn.Mul (x, y) |] when same x y -> Expr.Map(Fn.OneMinusSquare, [| x |])
+            | _ -> e
         | _ -> e
 
     /// Whole graphs; contractions of many operands become products of two first. Products that several contractions have in common,
@@ -138,4 +143,8 @@ module internal Lower =
                 match known.TryGetValue e with
                 | true, first -> first
                 | _ -> e
-        roots |> Graph.map Contraction.lower |> Graph.map node |> Graph.map share
+        roots
+        |> LikeTerms.run
+        |> Graph.map Contraction.lower
+        |> Graph.map node
+        |> Graph.map share

@@ -118,11 +118,13 @@ module Matrices =
 
     // ---- Products -------------------------------------------------------------------------------------------------------
 
-    /// Every element of a times every element of b: the axes of a, then those of b.
+    /// Every element of a times every element of b: the axes of a, then those of b. All axes count, none is a batch: outer products of
+    /// batches are einsum "...i,...j->...ij", or vmap.
     let outer (a: Expr) (b: Expr) : Expr =
         Reshape.make (Shape(Array.append a.Shape.Dims (Array.create b.Rank 1))) a * b
 
-    /// The Kronecker product: b times each element of a, in the place of that element. Fewer axes get new ones before them.
+    /// The Kronecker product: b times each element of a, in the place of that element. Fewer axes get new ones before them. All axes
+    /// count, none is a batch: (2, 1, 2) and (2, 2, 1) give (4, 2, 2); vmap does it for each place of a batch.
     let kron (a: Expr) (b: Expr) : Expr =
         let rank = max a.Rank b.Rank
         let dims (x: Expr) =

@@ -40,6 +40,9 @@ type internal RectangularMemory<'T when 'T: unmanaged>(array: Array) =
     override _.Unpin() = ()
     override _.Dispose(_: bool) = ()
 
+/// Memory whose elements may lie elsewhere each time that they are asked for.
+type internal IMoving = interface end
+
 /// Numbers in row-major order with a shape. It may share its memory with an array or a Tensor.
 [<Sealed>]
 type NDArray private (shape: Shape, dtype: DType, memory: obj) =
@@ -71,6 +74,23 @@ type NDArray private (shape: Shape, dtype: DType, memory: obj) =
         | DType.Float16 -> this.Memory<Half>().Pin()
         | DType.BFloat16 -> this.Memory<BFloat16>().Pin()
         | other -> DType.unknown other
+
+    /// Whether the elements may lie elsewhere next time: an address of theirs is good only until then.
+    member internal _.Moves: bool =
+        let inline isMoving (m: Memory<'T>) =
+            let mutable manager: MemoryManager<'T> | null = null
+            let elements: ReadOnlyMemory<'T> = Memory.op_Implicit m
+            MemoryMarshal.TryGetMemoryManager<'T, MemoryManager<'T>>(elements, &manager)
+            && (box manager :? IMoving)
+        match memory with
+        | :? Memory<float> as m -> isMoving m
+        | :? Memory<float32> as m -> isMoving m
+        | :? Memory<int> as m -> isMoving m
+        | :? Memory<int64> as m -> isMoving m
+        | :? Memory<bool> as m -> isMoving m
+        | :? Memory<Half> as m -> isMoving m
+        | :? Memory<BFloat16> as m -> isMoving m
+        | _ -> false
 
     /// The element at a row-major position as a float.
     member this.Float(index: int) : float =

@@ -53,6 +53,9 @@ module internal Passes =
             unmasked (both mask (Expr.Map(Fn.Not, [| g.Args[0] |]))) g.Args[2]
         | _ -> struct (mask, g)
 
+    let private maskedBy mask (value: Expr) =
+        Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
+
     /// f(g) for a function index by index. Where g is masked the result is, not f of a mask: in a branch that `where` did not take,
     /// an infinite or undefined derivative times 0 would be NaN. There is one mask at a time, however many functions gave one.
     let private masked (f: Expr -> Expr) (g: Expr) : Expr =
@@ -65,10 +68,7 @@ module internal Passes =
             else
                 match unmasked mask part with
                 | struct (null, part) -> part
-                | struct (mask, part) -> Expr.Map(Fn.Where, [| mask; part; Expr.ZerosLike part |])
-
-    let private within mask (value: Expr) =
-        Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
+                | struct (mask, part) -> maskedBy mask part
 
     let private sameMask (a: Expr) (b: Expr) =
         let same (a: Expr) (b: Expr) = obj.ReferenceEquals(a, b)
@@ -88,10 +88,10 @@ module internal Passes =
         match unmasked null a, unmasked null b with
         | struct (null, _), _
         | _, struct (null, _) -> a + b
-        | struct (m, x), struct (n, y) when sameMask m n -> within m (x + y)
+        | struct (m, x), struct (n, y) when sameMask m n -> maskedBy m (x + y)
         | struct (m, x), struct (n, y) when isNot n m -> Expr.Map(Fn.Where, [| m; x; y |])
         | struct (m, x), struct (n, y) when isNot m n -> Expr.Map(Fn.Where, [| n; y; x |])
-        | struct (m, _), struct (n, _) -> within (Expr.Map(Fn.Or, [| m; n |])) (a + b)
+        | struct (m, _), struct (n, _) -> maskedBy (Expr.Map(Fn.Or, [| m; n |])) (a + b)
 
     /// A masked cotangent through the transpose of an operation that moves, repeats or sums elements: masked where all that an element
     /// is made of was.
@@ -100,7 +100,7 @@ module internal Passes =
         | struct (null, _) -> transpose g
         | struct (mask, _) ->
             let live = transpose (Expr(Op.Cast, [| mask |], g.Shape, g.DType))
-            within (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) (transpose g)
+            maskedBy (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) (transpose g)
 
     /// The cotangent of what was reduced along axes: masked where that of its row was.
     let private ofRows (axes: int[]) (g: Expr) (part: Expr) : Expr =
@@ -117,7 +117,7 @@ module internal Passes =
                   Output = String labels }
             let live =
                 Expr.Contract(spec, [| Expr(Op.Cast, [| mask |], g.Shape, g.DType) |], part.Shape)
-            within (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) part
+            maskedBy (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) part
 
     /// Whether the transpose of an operation only moves, repeats or sums elements. Gathers, windows and products of several are left
     /// out: the mask would cost as much as they do.

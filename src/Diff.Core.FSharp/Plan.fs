@@ -103,6 +103,7 @@ type internal Workspace(data: PlanData) =
         GC.AllocateArray<nativeint>(first + data.Results.Length, pinned = true)
     let arrays: NDArray[] = Array.zeroCreate table.Length
     let handles: MemoryHandle[] = Array.zeroCreate table.Length
+    let moves: bool[] = Array.zeroCreate table.Length
     // Arrays seen with another shape than they were given with; the last one of each step's operand is kept.
     let shaped = Dictionary<struct (int * Shape), struct (NDArray * NDArray)>()
 
@@ -150,9 +151,10 @@ type internal Workspace(data: PlanData) =
 
     /// Keeps the array where it is. One that stayed since the last run costs nothing.
     let pin entry (array: NDArray) =
-        if not (obj.ReferenceEquals(arrays[entry], array)) then
+        if not (obj.ReferenceEquals(arrays[entry], array)) || moves[entry] then
             isNew <- true
             release entry
+            moves[entry] <- array.Moves
             handles[entry] <- array.Pin()
             arrays[entry] <- array
             table[entry] <- NativePtr.toNativeInt (NativePtr.ofVoidPtr<byte> handles[entry].Pointer)

@@ -144,6 +144,16 @@ type internal StructureWriter(given: Expr[]) =
         for root in roots do
             add position[root]
 
+    /// Numbers in a graph within, which the plan of it holds: they are part of the operations.
+    and addConstant (value: NDArray) =
+        if value.Length > 64 then
+            operations.Add value
+        elif DType.isReal value.DType then
+            for i in 0 .. value.Length - 1 do
+                addWide (BitConverter.DoubleToInt64Bits(value.Float i))
+        else
+            addOp (Op.Literal value)
+
     /// A graph within: its holes by position, and nothing of them but that.
     and addBody (body: Body) =
         let outputs = Control.inlineAll body.Outputs
@@ -163,7 +173,9 @@ type internal StructureWriter(given: Expr[]) =
             add (StructureWriter.Kind node.Op ||| (int node.DType <<< 8))
             addAll node.Shape.Dims
             addAll (node.Args |> Array.map (fun a -> inner[a]))
-            addOp node.Op
+            match node.Op with
+            | Op.Literal value -> addConstant value
+            | op -> addOp op
         addAll (outputs |> Array.map (fun e -> inner[e]))
 
     and addFeeds (feeds: Feed[]) =

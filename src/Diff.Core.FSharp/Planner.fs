@@ -76,9 +76,13 @@ module internal Planner =
     /// Plans the values of `simple`, which is simplified and has no graphs within it, as functions of the placeholders `inputs`;
     /// each goes to its target.
     and makeSimple (options: EngineOptions) (inputs: Expr[]) (simple: Expr[]) (targets: Target[]) : Plan =
-        match ScalarPlanner.tryMake options inputs simple targets with
+        let loops = lazy makeLowered options inputs (Lower.run simple) targets
+        match
+            ScalarPlanner.tryMake options inputs simple targets (fun time ->
+                time < 1.5 * ScalarPlanner.timeOf loops.Value.Data)
+        with
         | ValueSome plan -> plan
-        | ValueNone -> makeLowered options inputs (Lower.run simple) targets
+        | ValueNone -> loops.Value
 
     /// Plans the values of `roots` as functions of the placeholders `inputs`; each goes to its target.
     and makeFor (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =

@@ -53,9 +53,10 @@ module internal PruneLoops =
                 next <- next + 1
             next)
 
-    /// What is needed of each sweep: states and outputs.
-    let private live (it: Iteration) (parts: bool[]) : struct (bool[][] * bool[][]) =
+    /// What is needed of each sweep: states and outputs. `first` are states of the first sweep that are needed anyhow.
+    let private live (it: Iteration) (first: bool[]) (parts: bool[]) : struct (bool[][] * bool[][]) =
         let states = it.Sweeps |> Array.map (fun sweep -> Array.create sweep.States false)
+        first.CopyTo(states[0], 0)
         let outputs = it.Sweeps |> Array.map (fun sweep -> Array.create sweep.Outputs false)
         let need (feed: Feed) =
             match feed with
@@ -83,9 +84,40 @@ module internal PruneLoops =
                 keep (Bodies.used sweep.Body wanted) sweep.Feeds |> Array.iter need
         struct (states, outputs)
 
+    /// Bodies of which as much is kept stay one object: loops that begin with the same sweep still do.
+    [<Sealed>]
+    type private Cut() =
+        let known =
+            Dictionary<Body, List<struct (bool[] * Feed[] * Feed[] * Body)>>(HashIdentity.Reference)
+        member _.Body(feeds: Feed[], body: Body, kept: bool[]) : struct (Feed[] * Body) =
+            let found =
+                match known.TryGetValue body with
+                | true, found -> found
+                | _ ->
+                    let found = List()
+                    known[body] <- found
+                    found
+            let same =
+                found
+                |> Seq.tryFind (fun (struct (mask, given, _, _)) -> mask = kept && given = feeds)
+            match same with
+            | _ when Array.forall id kept -> struct (feeds, body)
+            | Some(struct (_, _, feeds, body)) -> struct (feeds, body)
+            | None ->
+                let struct (trimmed, cut) =
+                    Bodies.trimmed feeds (Body(body.Inputs, keep kept body.Outputs))
+                found.Add(struct (kept, feeds, trimmed, cut))
+                struct (trimmed, cut)
+
     /// The loop with the parts that are read, and the arguments that it then takes.
-    let private loop (it: Iteration) (args: Expr[]) (parts: bool[]) : struct (Iteration * Expr[]) =
-        let struct (states, outputs) = live it parts
+    let private loop
+        (cut: Cut)
+        (it: Iteration)
+        (args: Expr[])
+        (first: bool[])
+        (parts: bool[])
+        : struct (Iteration * Expr[]) =
+        let struct (states, outputs) = live it first parts
         let isLive =
             Array.init it.Sweeps.Length (fun j ->
                 (j = 0 && it.Condition.IsSome)
@@ -105,9 +137,8 @@ module internal PruneLoops =
                 feed
         let sweep j =
             let sweep = it.Sweeps[j]
-            let body =
-                Body(sweep.Body.Inputs, keep (Array.append states[j] outputs[j]) sweep.Body.Outputs)
-            let struct (feeds, body) = Bodies.trimmed sweep.Feeds body
+            let struct (feeds, body) =
+                cut.Body(sweep.Feeds, sweep.Body, Array.append states[j] outputs[j])
             let init = keep states[j] sweep.Init
             for a in init do
                 used[a] <- true
@@ -140,8 +171,8 @@ module internal PruneLoops =
         struct (made, keep used args)
 
     /// Whether leaving out would leave anything out.
-    let private isWhole (it: Iteration) (parts: bool[]) =
-        let struct (states, outputs) = live it parts
+    let private isWhole (it: Iteration) (first: bool[]) (parts: bool[]) =
+        let struct (states, outputs) = live it first parts
         Array.forall id parts
         && Array.forall (Array.forall id) states
         && Array.forall (Array.forall id) outputs
@@ -169,6 +200,23 @@ module internal PruneLoops =
     let run (roots: Expr[]) : Expr[] =
         let nodes = Graph.topological roots
         let ranges = readBy nodes roots
+        let cut = Cut()
+        // Of loops with a condition that begin with the same sweep, all keep the states that one of them needs: so they still do.
+        let shared = Dictionary<Body, bool[]>(HashIdentity.Reference)
+        let firstOf (it: Iteration) =
+            match it.Condition with
+            | ValueSome _ when shared.ContainsKey it.Sweeps[0].Body -> shared[it.Sweeps[0].Body]
+            | _ -> [||]
+        for node in nodes do
+            match node.Op, ranges[node] with
+            | Op.Loop extension, (NonNull read) ->
+                let loops = Iterated.Of extension
+                let it = loops.Iteration
+                if it.Condition.IsSome then
+                    let parts = partsRead loops.Starts loops.Length read
+                    let struct (states, _) = live it (firstOf it) parts
+                    shared[it.Sweeps[0].Body] <- states[0]
+            | _ -> ()
         // By original node: where the parts that stay started, and start now.
         let moved = NodeMap<struct (int[] * int[]) voption>()
         let startsNow (before: int[]) (parts: bool[]) (now: int[]) = struct (keep parts before, now)
@@ -177,10 +225,11 @@ module internal PruneLoops =
             | Op.Loop extension, (NonNull read) ->
                 let loops = Iterated.Of extension
                 let parts = partsRead loops.Starts loops.Length read
-                if isWhole loops.Iteration parts || not (Array.contains true parts) then
+                let first = firstOf loops.Iteration
+                if isWhole loops.Iteration first parts || not (Array.contains true parts) then
                     node
                 else
-                    let struct (made, args) = loop loops.Iteration node.Args parts
+                    let struct (made, args) = loop cut loops.Iteration node.Args first parts
                     let struct (starts, _) = made.Starts
                     moved[original] <- ValueSome(startsNow loops.Starts parts starts)
                     Graph.within node.Scope (fun () -> Iterated.Node(made, args))

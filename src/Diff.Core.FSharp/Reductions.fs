@@ -26,6 +26,13 @@ module Reductions =
                 ShapeException
                     $"matmul: expected arrays of rank 1 or more, got shapes {a.Shape} and {b.Shape}"
             )
+        for x in [ a; b ] do
+            Einsum.checkNumbers "matmul" x
+        if a.DType <> b.DType then
+            raise (
+                DTypeException
+                    $"matmul: element types {DType.name a.DType} and {DType.name b.DType} do not mix; cast one of them"
+            )
         if a.Shape[m - 1] <> b.Shape[max 0 (n - 2)] then
             let which = if n = 1 then "axis" else "last but one"
             raise (
@@ -70,6 +77,7 @@ module Reductions =
 
     /// Halves multiplied until one factor is left: derivatives of any order are right with zeros among the factors.
     let internal prodAxes keepDims (axes: int[]) (x: Expr) =
+        Einsum.checkNumbers "prod" x
         let product (axes: int[]) (x: Expr) =
             let mutable value = x
             for axis in Array.rev axes do // the axes that are left keep their numbers
@@ -147,6 +155,10 @@ module Reductions =
 
     let internal logsumexpAxes keepDims (axes: int[]) (x: Expr) =
         let axes = Shape.axes "logsumexp" x.Shape axes
+        if not (DType.isFloat x.DType) then
+            raise (
+                DTypeException $"logsumexp: expected float32 or float64, got {DType.name x.DType}; cast it"
+            )
         let empty = axes |> Array.exists (fun axis -> x.Shape[axis] = 0)
         let result =
             if empty then

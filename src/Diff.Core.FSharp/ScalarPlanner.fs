@@ -16,13 +16,58 @@ module internal ScalarPlanner =
             | Op.Variable _ -> true
             | _ -> false)
 
-    let tryMake (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan voption =
+    // ---- Times, in ns -----------------------------------------------------------------------------------------------
+
+    // Fewer functions take no longer than a plan of loops does to begin.
+    let private fewestCalls = 24
+
+    /// How many functions such as exp there are, which scalar code computes one number at a time.
+    let private callsIn (roots: Expr[]) =
+        let calls (node: Expr) =
+            match node.Op with
+            | Op.Elementwise fn ->
+                let position = LoopFunction.Find(Fn.name fn)
+                if position >= 0 && LoopFunction.All[position].Cost >= 16 then
+                    node.Shape.Length
+                else
+                    0
+            | _ -> 0
+        Graph.topological roots |> Array.sumBy calls
+
+    /// About how long a plan of loops over few numbers takes: to start each step, and what loops do by the vector.
+    let timeOf (plan: PlanData) =
+        let ofLoop (kernel: LoopKernel) =
+            let lanes = 64n / nativeint kernel.Program.Size
+            let vectors = (kernel.Cols + lanes - 1n) / lanes
+            50.0 + 0.8 * float kernel.Cost * float vectors / float (max 1n kernel.Cols)
+        plan.Steps
+        |> Array.sumBy (fun step ->
+            match step.Action with
+            | OnMemory(:? LoopMemoryStep as loop) -> ofLoop loop.Kernel
+            | OnMemory(:? CopyMemoryStep) -> 30.0
+            | OnMemory _ -> 100.0 + 0.3 * step.Flops
+            | OnArrays _ -> 500.0 + 10.0 * step.Flops)
+
+    /// The plan if the graph is as small as that, and `accepts` the time that it will take about, where that matters.
+    let tryMake
+        (options: EngineOptions)
+        (inputs: Expr[])
+        (roots: Expr[])
+        (targets: Target[])
+        (accepts: float -> bool)
+        : Plan voption =
         let isGiven (node: Expr) =
             inputs |> Array.exists (fun input -> obj.ReferenceEquals(input, node))
         let held = leaves roots |> Array.filter (isGiven >> not)
         let all = Array.append inputs held
+        let calls = callsIn roots
         match Scalarize.tryMake maxInstructions all roots with
         | ValueNone -> ValueNone
+        | ValueSome f when
+            calls >= fewestCalls
+            && not (accepts (10.0 * float calls + 0.15 * float f.Count))
+            ->
+            ValueNone
         | ValueSome f ->
             if options.Tier = Tier.Tiles then
                 f.Compiles <- false

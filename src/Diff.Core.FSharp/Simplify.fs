@@ -217,6 +217,11 @@ module internal Simplify =
             | Op.Branch _ -> true
             | _ -> false
         if Graph.topological roots |> Array.exists isLoop then
-            roots |> ShareSweeps.run |> since 0L |> PruneLoops.run |> since 0L
+            roots
+            |> ShareSweeps.run
+            |> since 0L
+            |> PruneLoops.run
+            |> since 0L
+            |> LendSweeps.run
         else
             roots

@@ -45,7 +45,7 @@ module Sorting =
     let argsortDescending (axis: int) (x: Expr) : Expr = Order.argSort axis true x
 
     let internal sorted descending axis (x: Expr) =
-        Along.take axis x (Order.argSort axis descending x)
+        Along.take axis x (Order.argSortFor "sort" axis descending x)
     /// The elements along an axis in ascending order, NaN last. Each takes its derivative along.
     let sort (axis: int) (x: Expr) : Expr = sorted false axis x
     /// The elements along an axis in descending order, NaN last. Each takes its derivative along.
@@ -58,7 +58,8 @@ module Sorting =
                 ShapeException
                     $"top_k: expected a count from 0 to {x.Shape[axis]}, the extent of axis {axis} of shape {x.Shape}, got {count}"
             )
-        let places = slice axis None (Some count) 1 (Order.argSort axis descending x)
+        let places =
+            slice axis None (Some count) 1 (Order.argSortFor "top_k" axis descending x)
         struct (Along.take axis x places, places)
 
     /// The largest elements along an axis, largest first, and where they are (int64). NaN counts as less than any number.

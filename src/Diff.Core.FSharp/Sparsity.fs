@@ -27,7 +27,7 @@ type SparsityPattern internal (rows: int[][], columns: int) =
         $"{this.Rows} x {this.Columns}, {this.Count} elements"
 
 /// What each element of a graph depends on among the elements of one of its nodes: found from the graph alone, never from values of variables.
-/// It is exact but for sums that cancel and words of linear algebra, of which each matrix depends on all of its arguments.
+/// It is exact but for sums that cancel, words of linear algebra, of which each matrix depends on all of its arguments, branches, and long loops.
 [<RequireQualifiedAccess>]
 module internal Sparsity =
     let private nothing: int[] = [||]
@@ -90,10 +90,14 @@ module internal Sparsity =
             .Invoke(Array.append arrays extra, result)
         result.ToArray<int>() |> Array.map (fun v -> v - 1)
 
+    /// Up to so many elements are looked at to tell the iterations of a loop apart; beyond, all of them count as one.
+    let private mostApart = 2_000_000L
+
+    /// Sets of columns through a graph, from those of some of its nodes.
     [<Sealed>]
-    type private Walk(roots: Expr[], x: Expr, purse: Purse) =
+    type private Walk(roots: Expr[], seeds: (Expr * int[][])[], columns: int, purse: Purse) =
         let nodes = Graph.topological roots
-        let active = Graph.dependents [ x ] nodes
+        let active = Graph.dependents (Array.map fst seeds) nodes
         let given =
             let variables =
                 nodes
@@ -103,7 +107,7 @@ module internal Sparsity =
                     | _ -> false)
             Graph.dependents variables nodes
         let sets = NodeMap<int[][] | null>()
-        let union = Union(x.Shape.Length, purse)
+        let union = Union(columns, purse)
 
         let price (e: Expr) =
             match e.Op with
@@ -309,8 +313,7 @@ module internal Sparsity =
                         match v with
                         | null -> ()
                         | v ->
-                            let inner = Walk([| t |], v, purse)
-                            let found, own = setsOf a, inner.Run t
+                            let found, own = setsOf a, (Walk.Of([| t |], v, purse).Run())[0]
                             for i in 0 .. own.Length - 1 do
                                 joined[i] <-
                                     unionOf (
@@ -320,10 +323,118 @@ module internal Sparsity =
                     vs
                 joined
 
+        /// The sets of a graph within, given those of its holes.
+        let within (body: Body) (holes: int[][][]) : int[][][] =
+            let seeds =
+                Array.zip body.Inputs holes
+                |> Array.filter (fun (_, sets) -> sets |> Array.exists (fun s -> s.Length > 0))
+            Walk(body.Outputs, seeds, columns, purse).Run()
+
+        let joined (a: int[][]) (b: int[][]) =
+            Array.map2 (fun x y -> unionOf [ x; y ]) a b
+
+        let same (a: int[][]) (b: int[][]) =
+            Array.forall2
+                (fun (x: int[]) (y: int[]) ->
+                    x.AsSpan().SequenceEqual(Span.op_Implicit (y.AsSpan()): ReadOnlySpan<int>))
+                a
+                b
+
+        /// Where parts of a packed value lie, their sets.
+        let placed (packed: DType) (node: Expr) (parts: struct (int * Expr * int[][]) seq) =
+            let result = Array.create node.Shape.Length nothing
+            for struct (start, part, sets) in parts do
+                if Pack.width packed part.DType = 1 then
+                    Array.blit sets 0 result start sets.Length
+            result
+
+        let branch (branches: Branches) (node: Expr) =
+            let holes = node.Args[1..] |> Array.map setsOf
+            Array.map2 joined (within branches.WhenTrue holes) (within branches.WhenFalse holes)
+            |> Seq.mapi (fun k sets -> struct (branches.Starts[k], branches.WhenTrue.Outputs[k], sets))
+            |> placed branches.Packed node
+
+        /// Sweep after sweep. Where there are few iterations each is looked at by itself; else a state stands for that of all iterations, what is
+        /// sliced for all slices, and each sweep is gone through until nothing is new.
+        let loop (loop: Iterated) (node: Expr) =
+            let it = loop.Iteration
+            let size =
+                it.Sweeps
+                |> Array.sumBy (fun sweep ->
+                    Graph.topological sweep.Body.Outputs
+                    |> Array.sumBy (fun e -> 1L + int64 e.Shape.Length))
+            let count =
+                match it.Length with
+                | ValueSome n when int64 n * size <= mostApart && purse.Pay(float n * float size) -> n
+                | _ -> -1
+            let isApart = count >= 0
+            let slots = if isApart then count else 1
+            let empty (e: Expr) = Array.create e.Shape.Length nothing
+            let zeros (es: Expr[]) =
+                Array.init slots (fun _ -> Array.map empty es)
+            // By sweep and iteration: the states before and after it, and what was given.
+            let before = it.Sweeps |> Array.map (fun s -> zeros s.Body.Outputs[.. s.States - 1])
+            let after = it.Sweeps |> Array.map (fun s -> zeros s.Body.Outputs[.. s.States - 1])
+            let given = it.Sweeps |> Array.map (fun s -> zeros s.Body.Outputs[s.States ..])
+            let sliceOf a (length: int) i =
+                let sets = setsOf node.Args[a]
+                if isApart then
+                    sets[i * length .. (i + 1) * length - 1]
+                elif sets |> Array.forall (fun s -> s.Length = 0) then
+                    Array.create length nothing
+                else
+                    let n = if length = 0 then 0 else sets.Length / length
+                    Array.init length (fun k -> unionOf (Seq.init n (fun i -> sets[i * length + k])))
+            let fed i (feed: Feed) (hole: Expr) =
+                match feed with
+                | Feed.Whole a -> setsOf node.Args[a]
+                | Feed.Slice a -> sliceOf a hole.Shape.Length i
+                | Feed.State(j, s) -> (before[j][i])[s]
+                | Feed.After(j, s) -> (after[j][i])[s]
+                | Feed.Output(j, o) -> (given[j][i])[o]
+            let final =
+                it.Sweeps
+                |> Array.map (fun sweep -> sweep.Init |> Array.map (fun a -> setsOf node.Args[a]))
+            let step j i =
+                let sweep = it.Sweeps[j]
+                let results = within sweep.Body (Array.map2 (fed i) sweep.Feeds sweep.Body.Inputs)
+                given[j][i] <- results[sweep.States ..]
+                results[.. sweep.States - 1]
+            for j in 0 .. it.Sweeps.Length - 1 do
+                if isApart then
+                    for k in 0 .. count - 1 do
+                        let i = if it.Sweeps[j].Reverse then count - 1 - k else k
+                        before[j][i] <- final[j]
+                        final[j] <- step j i
+                        after[j][i] <- final[j]
+                else
+                    let mutable isNew = true
+                    while isNew do
+                        before[j][0] <- final[j]
+                        let next = Array.map2 joined final[j] (step j 0)
+                        isNew <- not (Array.forall2 same final[j] next)
+                        final[j] <- next
+                        after[j][0] <- next
+            Array.map2
+                (fun start (part: LoopPart) ->
+                    let e = it.PartOf part
+                    match part with
+                    | LoopPart.Final(j, s) -> [ struct (start, e, (final[j])[s]) ]
+                    | LoopPart.Stacked(j, o) ->
+                        let length = Pack.length it.Packed e.Shape e.DType
+                        List.init it.Length.Value (fun i ->
+                            struct (start + i * length, e, (given[j][if isApart then i else 0])[o])))
+                loop.Starts
+                it.Parts
+            |> Seq.concat
+            |> placed it.Packed node
+
         let step (node: Expr) : int[][] =
             let first = node.Args[0]
             match node.Op, (Rules.ofOp node.Op).Derivative with
             | (Op.Call _ | Op.Custom _), _ -> byRule node
+            | Op.Loop extension, _ -> loop (Iterated.Of extension) node
+            | Op.Branch extension, _ -> branch (Branches.Of extension) node
             | _, Zero -> Array.create node.Shape.Length nothing
             | Op.Elementwise fn, _ -> pointwise fn node
             | (Op.Cast | Op.Barrier), _ -> setsOf first
@@ -377,9 +488,10 @@ module internal Sparsity =
             | Op.Linalg _, _ -> perMatrix node
             | _ -> all node
 
-        /// For each element of a root the elements of x; nothing that means anything if the purse is empty after it.
-        member _.Run(root: Expr) : int[][] =
-            sets[x] <- Array.init x.Shape.Length (fun i -> [| i |])
+        /// For each element of each root the columns; nothing that means anything if the purse is empty after it.
+        member _.Run() : int[][][] =
+            for e, columns in seeds do
+                sets[e] <- columns
             for node in nodes do
                 if active[node] && isNull sets[node] then
                     if
@@ -390,12 +502,16 @@ module internal Sparsity =
                         let found = step node
                         if found |> Array.exists (fun s -> s.Length > 0) then
                             sets[node] <- found
-            setsOf root
+            Array.map setsOf roots
+
+        /// The columns are the elements of a node.
+        static member Of(roots: Expr[], x: Expr, purse: Purse) : Walk =
+            Walk(roots, [| x, Array.init x.Shape.Length (fun i -> [| i |]) |], x.Shape.Length, purse)
 
     /// The pattern of ∂y/∂x, both as vectors, if it can be found by looking at so many elements.
     let within (budget: float) (y: Expr) (x: Expr) : SparsityPattern voption =
         let purse = Purse budget
-        let rows = Walk([| y |], x, purse).Run y
+        let rows = (Walk.Of([| y |], x, purse).Run())[0]
         if purse.IsEmpty then
             ValueNone
         else

@@ -69,25 +69,50 @@ module internal SumSteps =
               Flops = 0.0
               Bytes = float bytes }
 
-    /// Adds an array to its window of the sum i, or copies it there.
-    let private put (draft: PlanDraft) i isCopied (window: PlacedTerm) =
+    /// Where a window of the sum i begins, in elements, and its strides.
+    let private lies (draft: PlanDraft) i (window: PlacedTerm) : struct (int * int[]) =
+        let own = Shape.strides draft.Graph.Nodes[i].Shape.Dims
+        struct (Array.fold2 (fun sum start stride -> sum + start * stride) 0 window.Starts own,
+                Array.map2 (*) window.Steps own)
+
+    /// Adds an array to its window of the sum i.
+    let private add (draft: PlanDraft) i (window: PlacedTerm) =
         let graph, memory = draft.Graph, draft.Memory
         let term, a = graph.Nodes[window.Term], graph.Arg(window.Term, 0)
-        let extents, strides, from =
-            window.Shape.Dims, graph.Views[a].Strides, memory.First a
-        let own = Shape.strides graph.Nodes[i].Shape.Dims
-        let target =
-            memory.At(i, Array.fold2 (fun sum start stride -> sum + start * stride) 0 window.Starts own)
-        let into = Array.map2 (*) window.Steps own
-        if isCopied then
-            draft.Copy(term, extents, strides, from, into, target)
-        else
-            draft.Steps.Add
-                { Action = OnMemory(LoopBuild.addition draft.Tier term.DType extents from strides target into)
-                  Nodes = [| term |]
-                  Kind = "loop"
-                  Flops = float window.Shape.Length
-                  Bytes = 3.0 * float (graph.BytesOf a) }
+        let struct (start, into) = lies draft i window
+        draft.Steps.Add
+            { Action =
+                OnMemory(
+                    LoopBuild.addition
+                        draft.Tier
+                        term.DType
+                        window.Shape.Dims
+                        (memory.First a)
+                        graph.Views[a].Strides
+                        (memory.At(i, start))
+                        into
+                )
+              Nodes = [| term |]
+              Kind = "loop"
+              Flops = float window.Shape.Length
+              Bytes = 3.0 * float (graph.BytesOf a) }
+
+    /// Copies arrays to their windows, which fill the sum i, in one step.
+    let private join (draft: PlanDraft) i (windows: PlacedTerm[]) =
+        let graph = draft.Graph
+        let size = DType.size graph.Nodes[i].DType
+        let part (window: PlacedTerm) =
+            let a = graph.Arg(window.Term, 0)
+            let struct (start, into) = lies draft i window
+            let copy = StridedCopy(size, window.Shape.Dims, graph.Views[a].Strides, into)
+            JoinPart(copy, draft.Memory.First a, nativeint (start * size))
+        let bytes = graph.BytesOf i
+        draft.Steps.Add
+            { Action = OnMemory(JoinStep(size, Array.map part windows, draft.Memory.PlaceOf i, bytes))
+              Nodes = windows |> Array.map (fun window -> graph.Nodes[window.Term])
+              Kind = "copy"
+              Flops = 0.0
+              Bytes = 2.0 * float bytes }
 
     /// A sum of products and of arrays put into zeros, in memory that it has.
     let sum (draft: PlanDraft) i (terms: int[]) : unit =
@@ -109,4 +134,7 @@ module internal SumSteps =
         let isFilled = products.Length = 0 && PlacedTerm.fill nodes[i].Shape windows
         if products.Length = 0 && not isFilled then
             zeros draft i
-        Array.iter (put draft i isFilled) windows
+        if isFilled then
+            join draft i windows
+        else
+            Array.iter (add draft i) windows

@@ -75,15 +75,18 @@ module internal SweepLayout =
         Array.map2 (fun isKept bytes -> if isKept then stride bytes else 0L) kept bytes
         |> Array.sum
 
-    /// The bytes to keep for each iteration, and for each segment.
-    let costs (plan: LoopPlan) : struct (int64 * int64) =
+    /// The bytes to keep for each iteration, and for each segment, of sweeps from one on.
+    let costsFrom (first: int) (plan: LoopPlan) : struct (int64 * int64) =
+        let sweeps = plan.Sweeps[first..]
         let each =
-            plan.Sweeps
+            sweeps
             |> Array.sumBy (fun p -> sum p.KeepsState p.StateBytes + sum p.KeepsOutput p.OutputBytes)
         let starts =
-            plan.Sweeps
+            sweeps
             |> Array.sumBy (fun p -> if p.Keeps then Array.sumBy stride p.StateBytes else 0L)
         struct (each, starts)
+
+    let costs (plan: LoopPlan) = costsFrom 0 plan
 
     /// How many iterations make a segment: all, or, where keeping them takes more than the bound, as many as take the least memory.
     let segment (plan: LoopPlan) (n: int) : int =
@@ -96,8 +99,8 @@ module internal SweepLayout =
             |> max 1
             |> min n
 
-    /// The layout for segments of some iterations. With `keeps` false, nothing is kept: only the first sweep can run.
-    let make (plan: LoopPlan) (keeps: bool) (segment: int) (n: int) : SweepLayout =
+    /// The layout for segments of some iterations, for sweeps from one on. With `keeps` false, nothing is kept: only the first sweep can run.
+    let makeFrom (first: int) (plan: LoopPlan) (keeps: bool) (segment: int) (n: int) : SweepLayout =
         let mutable top = 0L
         let take (count: int) (bytes: int64) =
             let at = top
@@ -124,9 +127,17 @@ module internal SweepLayout =
             { States = states
               Outputs = outputs
               Starts = starts }
-        let sweeps = plan.Sweeps |> Array.map sweep
+        let none =
+            { States = [||]
+              Outputs = [||]
+              Starts = [||] }
+        let sweeps =
+            plan.Sweeps |> Array.mapi (fun j p -> if j < first then none else sweep p)
         let condition = take 1 64L
         { Segment = segment
           Sweeps = sweeps
           Condition = condition
           Bytes = top }
+
+    let make (plan: LoopPlan) (keeps: bool) (segment: int) (n: int) : SweepLayout =
+        makeFrom 0 plan keeps segment n

@@ -54,8 +54,14 @@ type internal SweepRun(plan: LoopPlan) =
     let moving, steps = Array.zeroCreate<int> size, Array.zeroCreate<nativeint> size
     let turning, between = Array.zeroCreate<int> size, Array.zeroCreate<nativeint> size
     let mutable owned: Block | null = null
+    // The run that has the record of the first sweep, if this one does without it.
+    let mutable lender: SweepRun | null = null
 
-    let keptState (j: int) (s: int) = keeps && plan.Sweeps[j].KeepsState[s]
+    let keptState (j: int) (s: int) =
+        match lender with
+        | null -> keeps && plan.Sweeps[j].KeepsState[s]
+        | lender when j = 0 -> lender.KeepsState s
+        | _ -> keeps && plan.Sweeps[j].KeepsState[s]
     let strideOf (bytes: int64) = nativeint (SweepLayout.stride bytes)
     let firstOf seg = seg * layout.Segment
     let endOf seg = min count ((seg + 1) * layout.Segment)
@@ -69,9 +75,12 @@ type internal SweepRun(plan: LoopPlan) =
 
     /// The state of a sweep after so many iterations of a segment.
     let stateAt j s slot : nativeint =
-        let at = memory + nativeint layout.Sweeps[j].States[s]
-        let index = if keptState j s then slot else turn[j]
-        at + nativeint index * strideOf plan.Sweeps[j].StateBytes[s]
+        match lender with
+        | NonNull lender when j = 0 -> lender.StateAt(s, slot)
+        | _ ->
+            let at = memory + nativeint layout.Sweeps[j].States[s]
+            let index = if keptState j s then slot else turn[j]
+            at + nativeint index * strideOf plan.Sweeps[j].StateBytes[s]
 
     let startAt j s seg : nativeint =
         memory
@@ -87,7 +96,9 @@ type internal SweepRun(plan: LoopPlan) =
     /// Where an output goes at an iteration, and how far that is from iteration to iteration, ascending.
     let outputAt j o seg i : struct (nativeint * nativeint) =
         let p = plan.Sweeps[j]
-        if p.Direct[o] then
+        if j = 0 && not (isNull lender) then
+            (nonNull lender).OutputAt(o, i)
+        elif p.Direct[o] then
             struct (visibleAt j o i, nativeint p.OutputBytes[o])
         elif keeps && p.KeepsOutput[o] then
             let stride = strideOf p.OutputBytes[o]
@@ -325,10 +336,51 @@ type internal SweepRun(plan: LoopPlan) =
             pack 0 ran
         fits
 
-    /// Runs it; of a loop whose length is known, in the memory given.
+    /// The other sweeps, after the first one of another run. False if their states take more than the bound.
+    let runAfter (first: SweepRun) : bool =
+        let struct (each, _) = SweepLayout.costsFrom 1 plan
+        let fits = each * int64 first.Count <= it.MaxRecordBytes
+        if fits then
+            lender <- first
+            try
+                keeps <- true
+                count <- first.Count
+                own (SweepLayout.makeFrom 1 plan true (max 1 count) count)
+                present[0] <- 0
+                pack 0 count
+                for j in 1 .. plan.Sweeps.Length - 1 do
+                    run j
+            finally
+                lender <- null
+        fits
+
+    /// Large memory goes once it is no longer needed.
+    let letGo () =
+        match owned with
+        | null -> ()
+        | block ->
+            if block.Bytes > (16L <<< 20) then
+                owned <- null
+
+    /// How many iterations there were, and where the first sweep's states and outputs are: for runs that do without a first sweep.
+    member _.Count = count
+    member _.KeepsState(s: int) : bool = keptState 0 s
+    member _.StateAt(s: int, slot: int) : nativeint = stateAt 0 s slot
+    member _.OutputAt(o: int, i: int) : struct (nativeint * nativeint) = outputAt 0 o 0 i
+    /// Whether all that is recorded is there.
+    member _.IsRecorded = keeps && layout.Segment >= count
+    member _.LetGo() : unit = letGo ()
+
+    /// Runs it; of a loop whose length is known, in the memory given. `first` has run the first sweep.
     member _.Run
-        (given: Place[], result: Place, room: Place, known: SweepLayout, table: nativeptr<nativeint>)
-        : unit =
+        (
+            given: Place[],
+            result: Place,
+            room: Place,
+            known: SweepLayout,
+            table: nativeptr<nativeint>,
+            first: SweepRun | null
+        ) : unit =
         let address (place: Place) =
             NativePtr.get table place.Entry + place.Bytes
         for a in 0 .. args.Length - 1 do
@@ -341,7 +393,11 @@ type internal SweepRun(plan: LoopPlan) =
             memory <- address room
             runAll ()
         | ValueNone ->
-            try
+            let isDone =
+                match first with
+                | null -> false
+                | first -> runAfter first
+            if not isDone then
                 keeps <- true
                 if runWhile () then
                     for j in 1 .. plan.Sweeps.Length - 1 do
@@ -350,15 +406,10 @@ type internal SweepRun(plan: LoopPlan) =
                     // Too many states to keep: first how many there are, then all of it in segments.
                     keeps <- false
                     runWhile () |> ignore
-                    keeps <- true
-                    own (SweepLayout.make plan true (SweepLayout.segment plan count) count)
-                    runAll ()
-            finally
-                match owned with
-                | null -> ()
-                | block ->
-                    if block.Bytes > (16L <<< 20) then
-                        owned <- null
+                    if plan.Sweeps.Length > 1 then
+                        keeps <- true
+                        own (SweepLayout.make plan true (SweepLayout.segment plan count) count)
+                        runAll ()
 
 /// The step of a loop.
 [<Sealed>]
@@ -383,13 +434,38 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
             let direction = if p.Sweep.Reverse then "backwards" else "forwards"
             $"sweep {j + 1}, {direction}", p.Plan)
     override _.Run(table: nativeptr<nativeint>, _: int) =
+        let where = NativePtr.toNativeInt table
         let run = pool.Rent()
-        try
-            run.Run(args, result, room, layout, table)
-        finally
+        let giveBack () =
+            run.LetGo()
             pool.GiveBack run
+        let mutable isLent = false
+        try
+            match it.Lends with
+            | null -> ()
+            | loan -> loan.Forget where
+            let first =
+                match it.Borrows with
+                | null -> null
+                | loan ->
+                    match loan.TryFind where with
+                    | :? SweepRun as first -> first
+                    | _ -> null
+            run.Run(args, result, room, layout, table, first)
+            match it.Lends with
+            | NonNull loan when run.IsRecorded ->
+                isLent <- true
+                loan.Give(where, run, giveBack)
+            | _ -> ()
+            match it.Borrows with
+            | null -> ()
+            | loan -> loan.IsRead where
+        finally
+            if not isLent then
+                giveBack ()
     override _.Text =
         match it.Length with
+        | ValueNone when not (isNull it.Borrows) -> "as the loop before it went"
         | ValueNone -> "as long as its condition holds"
         | ValueSome n when layout.Segment < n ->
             $"{n} iterations, the states of {layout.Segment} kept at a time"
@@ -430,6 +506,9 @@ module internal SweepStep =
         let isRead feed =
             it.Sweeps[j + 1 ..]
             |> Array.exists (fun later -> Array.contains feed later.Feeds)
+            || (match it.Lends with
+                | null -> false
+                | loan -> j = 0 && Array.contains feed loan.Reads)
         let visible =
             Array.init sweep.Outputs (fun o ->
                 match Array.IndexOf(it.Parts, LoopPart.Stacked(j, o)) with

@@ -63,6 +63,13 @@ internal static unsafe class Lanes<T, V, S> where T : unmanaged, IBinaryFloating
         else S.Store(x, target);
     }
 
+    /// <summary>Asks for memory that is read soon; it need not be there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* row, nint at)
+    {
+        if (Sse.IsSupported) Sse.Prefetch1((T*)row + at);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate(V x, byte* row, nint at) => S.Store(S.Add(S.Load((T*)row + at), x), (T*)row + at);
 
@@ -129,6 +136,10 @@ internal static unsafe class Lanes<T, V, S> where T : unmanaged, IBinaryFloating
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AccumulateRow(V x, byte* row) => *(T*)row += First(x);
+
+    /// <summary>The end of a sum, added to the one element of a row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateSum(V sum, byte* row) => *(T*)row += S.Sum(sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static T First(V x) => Unsafe.As<V, T>(ref x);

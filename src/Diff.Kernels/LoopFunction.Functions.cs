@@ -126,6 +126,12 @@ internal abstract unsafe partial class LoopFunction
         public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.OneMinusSquare<T, V, S>(x);
     }
 
+    private struct DivisorScale : IOne
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Apply<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => VectorMath.DivisorScale<T, V, S>(x);
+    }
+
     private struct Erf : IOne
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -25,10 +25,11 @@ internal abstract unsafe partial class LoopFunction
 
     private readonly Result result;
 
-    private LoopFunction(string name, int arity, int cost, Result result, Type type)
+    private LoopFunction(string name, int arity, int cost, Result result, Type type, Type loop)
     {
         (Name, Arity, Cost, this.result) = (name, arity, cost, result);
         Method = type.GetMethod("Apply", BindingFlags.Public | BindingFlags.Static) ?? throw new InvalidOperationException($"{type} has no Apply.");
+        Outlined = loop.GetMethod("Call", BindingFlags.NonPublic | BindingFlags.Static) ?? throw new InvalidOperationException($"{loop} has no Call.");
     }
 
     /// <summary>What a function gives.</summary>
@@ -42,6 +43,9 @@ internal abstract unsafe partial class LoopFunction
 
     /// <summary>The method, generic over element, vector and width.</summary>
     public MethodInfo Method { get; }
+
+    /// <summary>The same, never inlined.</summary>
+    public MethodInfo Outlined { get; }
 
     /// <summary>Whether the result is a mask, given whether the second operand (the only one of a function of one) is.</summary>
     public bool IsMask(bool second) => result == Result.Mask || (result == Result.LikeSecond && second);
@@ -73,7 +77,7 @@ internal abstract unsafe partial class LoopFunction
         One<Ceil>("ceil", 3);
         One<Round>("round", 5);
         One<Trunc>("trunc", 3);
-        One<OneMinusSquare>("one_minus_square", 3);
+        One<OneMinusSquare>("one_minus_square", 1);
         One<Erf>("erf", 70);
         One<Erfc>("erfc", 75);
         One<Ndtr>("ndtr", 75);
@@ -82,6 +86,7 @@ internal abstract unsafe partial class LoopFunction
         One<Asinh>("asinh", 70);
         One<Acosh>("acosh", 70);
         One<Atanh>("atanh", 45);
+        One<DivisorScale>(LoopDivision.Scale, 4);
         One<Not>("not", 1, Result.Mask);
         Two<Add>("add", 1);
         Two<Sub>("sub", 1);
@@ -116,9 +121,12 @@ internal abstract unsafe partial class LoopFunction
     private static void Two<F>(string name, int cost, Result result = Result.Number) where F : struct, ITwo => list.Add(new OfTwo<F>(name, cost, result));
     private static void Three<F>(string name, int cost, Result result) where F : struct, IThree => list.Add(new OfThree<F>(name, cost, result));
 
-    private sealed class OfOne<F>(string name, int cost, Result result) : LoopFunction(name, 1, cost, result, typeof(F)) where F : struct, IOne
+    private sealed class OfOne<F>(string name, int cost, Result result) : LoopFunction(name, 1, cost, result, typeof(F), typeof(OfOne<F>)) where F : struct, IOne
     {
         public override delegate*<T*, T*, T*, T*, nint, void> Loop<T, V, S>() => &Run<T, V, S>;
+
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+        private static V Call<T, V, S>(V x) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => F.Apply<T, V, S>(x);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Run<T, V, S>(T* x, T* y, T* z, T* result, nint count)
@@ -128,9 +136,12 @@ internal abstract unsafe partial class LoopFunction
         }
     }
 
-    private sealed class OfTwo<F>(string name, int cost, Result result) : LoopFunction(name, 2, cost, result, typeof(F)) where F : struct, ITwo
+    private sealed class OfTwo<F>(string name, int cost, Result result) : LoopFunction(name, 2, cost, result, typeof(F), typeof(OfTwo<F>)) where F : struct, ITwo
     {
         public override delegate*<T*, T*, T*, T*, nint, void> Loop<T, V, S>() => &Run<T, V, S>;
+
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+        private static V Call<T, V, S>(V x, V y) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => F.Apply<T, V, S>(x, y);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Run<T, V, S>(T* x, T* y, T* z, T* result, nint count)
@@ -140,9 +151,12 @@ internal abstract unsafe partial class LoopFunction
         }
     }
 
-    private sealed class OfThree<F>(string name, int cost, Result result) : LoopFunction(name, 3, cost, result, typeof(F)) where F : struct, IThree
+    private sealed class OfThree<F>(string name, int cost, Result result) : LoopFunction(name, 3, cost, result, typeof(F), typeof(OfThree<F>)) where F : struct, IThree
     {
         public override delegate*<T*, T*, T*, T*, nint, void> Loop<T, V, S>() => &Run<T, V, S>;
+
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+        private static V Call<T, V, S>(V x, V y, V z) where T : unmanaged, IBinaryFloatingPointIeee754<T> where V : struct where S : struct, ISimd<T, V> => F.Apply<T, V, S>(x, y, z);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private static void Run<T, V, S>(T* x, T* y, T* z, T* result, nint count)

@@ -31,7 +31,7 @@ internal sealed record LoopSteps(nint[] Outer, nint Row);
 internal sealed unsafe class LoopKernel
 {
     // A chunk is some 10–40 µs of work; fewer where float32 numbers are added up, 64 to a lane, so that long sums keep six digits.
-    private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, LeastSummedRows = 16, MaxSummedRows = 512, MaxSummedElements = 1 << 12;
+    private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, LeastSummedRows = 16, MaxSummedRows = 512, MaxSummedBlocks = 4;
 
     // About 5 µs: below that another thread is not worth waking.
     private const long ParallelCost = 150_000;
@@ -40,6 +40,9 @@ internal sealed unsafe class LoopKernel
     private const long CompileCost = 4_000_000;
 
     private const long StreamingBytes = 8 << 20;
+
+    // What is smaller is in the caches anyway. Rows that are longer do not stay there until their turn comes.
+    private const long FetchedBytes = 1 << 20, MostFetchedRow = 1 << 16;
 
     [ThreadStatic]
     private static ThreadMemory? scratchMemory;
@@ -65,7 +68,7 @@ internal sealed unsafe class LoopKernel
     private readonly bool[] direct;      // of each accumulated stream: it has a place of its own for each outer index, and is summed there
     private readonly nint[] repeats;     // of each such one: neighbouring outer indices that share a place
     private readonly nint unitsInChunk, units;
-    private readonly bool[] streaming;
+    private readonly bool[] streaming, ahead;
     private readonly Tier tier;
     private readonly long cost;
     private LoopCode? code;
@@ -105,7 +108,9 @@ internal sealed unsafe class LoopKernel
         if (cutsRows)
         {
             units = cols;
-            unitsInChunk = (accumulated.Length > 0 ? Math.Min(elements, MaxSummedElements) : elements) / 64 * 64;
+            // Blocks of so many are added up within the loop.
+            nint summed = Math.Clamp(cols / 16 / LoopEmitter.SumBlock, 1, MaxSummedBlocks) * LoopEmitter.SumBlock;
+            unitsInChunk = (accumulated.Length > 0 ? Math.Min(elements, summed) : elements) / 64 * 64;
         }
         else
         {
@@ -122,9 +127,15 @@ internal sealed unsafe class LoopKernel
             inPieces = wholeOuter && program.Size == 4 && rows * repeats.Max() > MaxSummedRows;
         }
         streaming = new bool[program.Streams.Length];
+        ahead = new bool[program.Streams.Length];
         foreach (LoopInstruction i in program.Code)
         {
-            if (i.Op == LoopOp.Store && !program.Streams[i.Stream].PerRow) streaming[i.Stream] = (long)all * cols * program.Size >= StreamingBytes;
+            long row = cols * program.Size, bytes = all * row;
+            if (i.Stream < 0 || program.Streams[i.Stream].PerRow) continue;
+            if (i.Op == LoopOp.Store) streaming[i.Stream] = bytes >= StreamingBytes;
+            // The first pass over a row would wait for memory, and the others for arithmetic.
+            if (i.Op == LoopOp.Load && program.Schedule.IsPassedAgain)
+                ahead[i.Stream] = bytes >= FetchedBytes && row <= MostFetchedRow && steps[i.Stream].Row == row;
         }
     }
 
@@ -151,7 +162,7 @@ internal sealed unsafe class LoopKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(byte** streams, int threads)
     {
-        if (code == null && tier != Tier.Tiles && (tier == Tier.Compiled || Promotes())) code = LoopEmitter.Compile(program, streaming);
+        if (code == null && tier != Tier.Tiles && (tier == Tier.Compiled || Promotes())) code = LoopEmitter.Compile(program, streaming, ahead);
         nint chunks = cols == 0 ? 0 : Chunks;
         if (accumulated.Length == 0)
         {
@@ -159,12 +170,18 @@ internal sealed unsafe class LoopKernel
             else if (chunks > 0) RunChunks(streams, null, (int)chunks, threads);
             return;
         }
+        if (chunks == 1)
+        {
+            // Added up where the sums belong.
+            for (int a = 0; a < accumulated.Length; a++) if (!direct[a]) ClearRow(streams[accumulated[a]], accumulated[a]);
+            RunUnits(streams, null, 0, units);
+            return;
+        }
         byte* sums = chunks == 0 ? null : (partialMemory ??= new()).Of(chunks * partialSize);
         if (chunks > 0)
         {
             NativeMemory.Clear(sums, (nuint)(chunks * partialSize));
-            if (chunks == 1) RunUnits(streams, sums, 0, units);
-            else RunChunks(streams, sums, (int)chunks, threads);
+            RunChunks(streams, sums, (int)chunks, threads);
         }
         for (int a = 0; a < accumulated.Length; a++)
         {
@@ -173,6 +190,13 @@ internal sealed unsafe class LoopKernel
             if (program.Size == 4) Combine((float*)(sums + offsets[a]), chunks, width, (float*)streams[accumulated[a]]);
             else Combine((double*)(sums + offsets[a]), chunks, width, (double*)streams[accumulated[a]]);
         }
+    }
+
+    private void ClearRow(byte* row, int stream)
+    {
+        if (!program.Streams[stream].PerRow) NativeMemory.Clear(row, (nuint)(cols * program.Size));
+        else if (program.Size == 4) *(float*)row = 0;
+        else *(double*)row = 0;
     }
 
     // On tiles a loop costs about 3 times what it does compiled; counted a little wrong when runs overlap, which harms nothing.
@@ -186,11 +210,6 @@ internal sealed unsafe class LoopKernel
     private void Combine<T>(T* from, nint chunks, nint width, T* target) where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         nint step = partialSize / sizeof(T);
-        if (chunks == 1)
-        {
-            Buffer.MemoryCopy(from, target, width * sizeof(T), width * sizeof(T));
-            return;
-        }
         for (nint j = 0; j < width; j++)
         {
             double sum = 0;
@@ -230,7 +249,7 @@ internal sealed unsafe class LoopKernel
         }
         for (int a = 0; a < accumulated.Length; a++)
         {
-            if (!direct[a]) at[accumulated[a]] = sums + offsets[a];
+            if (!direct[a] && sums != null) at[accumulated[a]] = sums + offsets[a];
             rowSteps[accumulated[a]] = 0;
         }
         if (cutsRows)
@@ -260,7 +279,7 @@ internal sealed unsafe class LoopKernel
             Point(at, here, rowSteps, r, index);
             for (int a = 0; a < accumulated.Length; a++)
             {
-                if (direct[a] && index % repeats[a] == 0) NativeMemory.Clear(here[accumulated[a]], (nuint)((program.Streams[accumulated[a]].PerRow ? 1 : cols) * program.Size));
+                if (direct[a] && index % repeats[a] == 0) ClearRow(here[accumulated[a]], accumulated[a]);
             }
             Call(here, rowSteps, n, cols);
             first += n;

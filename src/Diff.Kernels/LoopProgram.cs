@@ -85,12 +85,15 @@ internal sealed class LoopSchedule
     private const int RecomputeLimit = 6;
     // Sums side by side hide the latency of additions. A longer body hides it by itself, and four of it would not fit into registers.
     private const int UnrolledCost = 16;
+    // A long chain of operations on one vector leaves pipes idle that a second vector fills; of longer bodies two would not fit into registers, nor
+    // all their functions into one method.
+    private const int LeastPairedCost = 24, MostPairedCost = 100, MostPairedLength = 48;
 
     public LoopSchedule(LoopProgram program)
     {
         LoopInstruction[] code = program.Code;
         int n = code.Length;
-        IsRow = new bool[n];
+        IsRow = RowValues(program.Streams, code);
         IsMask = new bool[n];
         Phase = new int[n];
         Spill = new int[n];
@@ -100,24 +103,12 @@ internal sealed class LoopSchedule
         for (int i = 0; i < n; i++)
         {
             LoopInstruction x = code[i];
-            (IsRow[i], Phase[i]) = (true, 0);
-            foreach (int a in Operands(x))
-            {
-                IsRow[i] &= IsRow[a];
-                Phase[i] = Math.Max(Phase[i], Phase[a]);
-            }
-            if (x.Stream >= 0)
-            {
-                bool perRow = program.Streams[x.Stream].PerRow;
-                if (x.Op != LoopOp.Load && perRow && !IsRow[x.A]) throw new ArgumentException($"LoopProgram: instruction {i} gives many values a row to a stream of one.");
-                IsRow[i] = perRow;
-            }
+            foreach (int a in Operands(x)) Phase[i] = Math.Max(Phase[i], Phase[a]);
+            if (x.Stream >= 0 && x.Op != LoopOp.Load && IsRow[i] && !IsRow[x.A])
+                throw new ArgumentException($"LoopProgram: instruction {i} gives many values a row to a stream of one.");
             IsMask[i] = x.Op == LoopOp.Load ? program.Streams[x.Stream].Type == LoopType.Bool
                 : x.Op == LoopOp.Apply && LoopFunction.All[x.Function].IsMask(x.A >= 0 && IsMask[x.B >= 0 ? x.B : x.A]);
-            if (IsReduction(x.Op))
-            {
-                (IsRow[i], Phase[i]) = (true, Phase[i] + 1);
-            }
+            if (IsReduction(x.Op)) Phase[i]++;
         }
         int last = 0;
         for (int i = 0; i < n; i++) last = Math.Max(last, Phase[i]);
@@ -126,6 +117,18 @@ internal sealed class LoopSchedule
 
     /// <summary>Whether a value is the same for all columns.</summary>
     public bool[] IsRow { get; }
+
+    /// <summary>Of each instruction, whether its value is the same for all columns.</summary>
+    public static bool[] RowValues(LoopStream[] streams, LoopInstruction[] code)
+    {
+        var isRow = new bool[code.Length];
+        for (int i = 0; i < code.Length; i++)
+        {
+            LoopInstruction x = code[i];
+            isRow[i] = x.Stream >= 0 ? streams[x.Stream].PerRow : IsReduction(x.Op) || Operands(x).All(a => isRow[a]);
+        }
+        return isRow;
+    }
 
     /// <summary>Whether a value is a mask.</summary>
     public bool[] IsMask { get; }
@@ -156,6 +159,15 @@ internal sealed class LoopSchedule
 
     /// <summary>Sums that a reduction runs side by side in each phase: vector j of a row goes to sum j mod Ways.</summary>
     public int[] Ways { get; private set; } = [];
+
+    /// <summary>Whether compiled code takes two vectors at a time. Sums are the same: the second follows the first.</summary>
+    public bool IsPaired { get; private set; }
+
+    /// <summary>The phase that takes longest.</summary>
+    public int Longest { get; private set; }
+
+    /// <summary>Whether a row is passed more than once.</summary>
+    public bool IsPassedAgain { get; private set; }
 
     /// <summary>The cost of an element, in units of an addition of vectors.</summary>
     public int Cost { get; private set; }
@@ -220,6 +232,7 @@ internal sealed class LoopSchedule
         FromSpill = new bool[phases][];
         RowCode = new int[phases][];
         Ways = new int[phases];
+        int longest = 0;
         for (int p = 0; p < phases; p++)
         {
             var body = new List<int>();
@@ -240,6 +253,7 @@ internal sealed class LoopSchedule
             Body[p] = [.. body];
             FromSpill[p] = [.. from];
             Ways[p] = reduces && Cost - before <= UnrolledCost ? 4 : 1;
+            if (Cost - before > longest) (Longest, longest) = (p, Cost - before);
         }
         for (int p = 0; p < phases; p++)
         {
@@ -251,6 +265,9 @@ internal sealed class LoopSchedule
         {
             if (IsRow[i] && code[i].Op == LoopOp.Store) StoredIn[code[i].Stream] = Phase[i];
         }
+        IsPaired = Body.Count(body => body.Length > 0) == 1 && Cost is >= LeastPairedCost and <= MostPairedCost && code.Length <= MostPairedLength
+            && Array.TrueForAll(Ways, ways => ways == 1);
+        IsPassedAgain = Body.Count(body => body.Length > 0) > 1;
         CutsRows = phases == 1 || (phases == 2 && Body[1].Length == 0 && Array.TrueForAll(RowCode[1], i => code[i].Op == LoopOp.Accumulate));
         CutsRows &= !Enumerable.Range(0, n).Any(i => IsRow[i] && code[i].Op is LoopOp.Store);
     }

@@ -108,12 +108,26 @@ internal sealed class ScalarCodeBuilder
             case ScalarOp.Mul when IsConst(a, 1.0): return b;
             case ScalarOp.Mul or ScalarOp.Div when IsConst(b, 1.0): return a;
             case ScalarOp.Neg when list[a].Op == ScalarOp.Neg: return list[a].A;
+            // What is exact: 2·x for x + x, and 2 and −1 times a product with a constant as a product with another constant.
+            case ScalarOp.Add when a == b: return Add(ScalarOp.Mul, type, Const(type, 2), a);
+            case ScalarOp.Mul when IsConst(a, 2.0) && IsMultiple(b, out int x, out double number): return Add(ScalarOp.Mul, type, Const(type, 2 * number), x);
+            case ScalarOp.Neg when IsMultiple(a, out int x, out double number): return Add(ScalarOp.Mul, type, Const(type, -number), x);
             case ScalarOp.Where when b == c: return b;
             case ScalarOp.Where when list[a].Op == ScalarOp.Const: return list[a].Value != 0.0 ? b : c;
         }
         bool symmetric = op is ScalarOp.Add or ScalarOp.Mul or ScalarOp.Max or ScalarOp.Min
             or ScalarOp.Equal or ScalarOp.NotEqual or ScalarOp.And or ScalarOp.Or;
         return Share(symmetric && a > b ? instruction with { A = b, B = a } : instruction);
+    }
+
+    /// <summary>Whether a value is a product with a constant of moderate size.</summary>
+    private bool IsMultiple(int value, out int other, out double number)
+    {
+        ScalarInstruction product = list[value];
+        bool isFirst = product.Op == ScalarOp.Mul && list[product.A].Op == ScalarOp.Const;
+        other = isFirst ? product.B : product.A;
+        number = product.Op == ScalarOp.Mul ? list[isFirst ? product.A : product.B].Value : 0;
+        return product.Op == ScalarOp.Mul && list[isFirst ? product.A : product.B].Op == ScalarOp.Const && Math.Abs(number) is > 1e-30 and < 1e30;
     }
 
     private bool IsConst(int value, double number) => list[value].Op == ScalarOp.Const && list[value].Value == number;

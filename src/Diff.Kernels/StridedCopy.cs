@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.CompilerServices;
 
 namespace Diff.Kernels;
@@ -54,6 +55,26 @@ internal sealed unsafe class StridedCopy
 
     /// <summary>How many parts of about equal cost there are, which may be copied at the same time.</summary>
     public int Chunks => (int)((units + unitsInChunk - 1) / unitsInChunk);
+
+    /// <summary>How many elements there are.</summary>
+    public long Elements => extents.Aggregate(1L, (all, n) => all * n);
+
+    /// <summary>Where each element lies in source and target, in elements.</summary>
+    public IEnumerable<(nint From, nint To)> Offsets()
+    {
+        for (long k = 0; k < Elements; k++)
+        {
+            long rest = k;
+            var (from, to) = ((nint)0, (nint)0);
+            for (int d = extents.Length - 1; d >= 0; d--)
+            {
+                var at = (nint)(rest % extents[d]);
+                rest /= extents[d];
+                (from, to) = (from + at * source[d], to + at * target[d]);
+            }
+            yield return (from, to);
+        }
+    }
 
     public void RunChunk(byte* from, byte* to, int chunk)
     {

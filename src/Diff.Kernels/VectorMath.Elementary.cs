@@ -24,10 +24,20 @@ internal static partial class VectorMath
         return S.Select(S.Less(a, large), CopySign<T, V, S>(S.Sub(S.Add(a, large), large), x), x);
     }
 
-    /// <summary>1 - x².</summary>
+    /// <summary>1 - x², where numbers are multiplied and added at once within 1/2 ulp.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V OneMinusSquare<T, V, S>(V x)
-        where T : unmanaged where V : struct where S : struct, ISimd<T, V> => S.Mul(S.Sub(S.Constant(1), x), S.Add(S.Constant(1), x));
+    public static V OneMinusSquare<T, V, S>(V x) where T : unmanaged where V : struct where S : struct, ISimd<T, V> =>
+        IsFused ? S.MultiplyAdd(S.Neg(x), x, 1) : S.Mul(S.Sub(S.Constant(1), x), S.Add(S.Constant(1), x));
+
+    /// <summary>The power of two s for a divisor r with which 1/(r·s) is a normal number and x·(1/(r·s)) overflows only where x/r does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V DivisorScale<T, V, S>(V r) where T : unmanaged where V : struct where S : struct, ISimd<T, V>
+    {
+        bool single = typeof(T) == typeof(float);
+        V a = S.Abs(r), up = S.Constant(single ? 1.8446744073709552e19 : 3.402823669209385e38), down = S.Constant(single ? 5.421010862427522e-20 : 2.938735877055719e-39);
+        V small = S.Less(a, S.Constant(single ? 7.888609052210118e-31 : 1.1830521861667747e-271)), large = S.Less(S.Constant(single ? 1.2676506002282294e30 : 8.452712498170644e270), a);
+        return S.Select(small, up, S.Select(large, down, S.Constant(1)));
+    }
 
     // e^a/2 for a >= 20, also where e^a overflows.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -23,7 +23,7 @@ internal static partial class VectorMath
     private static V ReducedExpm1<T, V, S>(V r) where T : unmanaged where V : struct where S : struct, ISimd<T, V>
     {
         V q = typeof(T) == typeof(float)
-            ? Poly<T, V, S>(r, 0.5, 0.16666666, 0.041666355, 0.008333391, 0.0013941134, 0.00019845924)
+            ? Poly<T, V, S>(r, 0.5, 0.16666548, 0.0416668467, 0.00836613122, 0.00138990057)
             : Poly<T, V, S>(r, 0.5000000000000006, 0.16666666666666585, 0.041666666666573184, 0.008333333333391799, 0.001388888893283202,
                 0.00019841269715338108, 2.4801503656892365e-05, 2.7557409327999057e-06, 2.7626712344521896e-07, 2.505377467109649e-08);
         return S.MultiplyAdd(S.Mul(r, r), q, r);
@@ -73,9 +73,19 @@ internal static partial class VectorMath
         bool single = typeof(T) == typeof(float);
         V a = S.AtMost(S.Abs(x), S.Constant(single ? 10 : 20)), shift = S.Constant(single ? Shift32 + 127 : Shift64 + 1023);
         V shifted = S.MultiplyAdd(a, S.Constant(2.8853900817779268), shift), n = S.Sub(shifted, shift);
-        V r = S.MultiplyAdd(n, S.Constant(single ? -Ln2High32 : -Ln2High64), S.Add(a, a));
-        V p = ReducedExpm1<T, V, S>(S.MultiplyAdd(n, S.Constant(single ? -Ln2Low32 : -Ln2Low64), r));
-        V power = S.ShiftLeft(shifted, single ? 23 : 52);
+        V r;
+        if (single && IsFused)
+        {
+            // n is at most 29, and ln 2 is nearer to a float than its last place says: 29 times that distance is less than r's own rounding.
+            r = S.MultiplyAdd(n, S.Constant(-0.69314718055994531), S.Add(a, a));
+        }
+        else
+        {
+            r = S.MultiplyAdd(n, S.Constant(single ? -Ln2High32 : -Ln2High64), S.Add(a, a));
+            r = S.MultiplyAdd(n, S.Constant(single ? -Ln2Low32 : -Ln2Low64), r);
+        }
+        V p = ReducedExpm1<T, V, S>(r);
+        V power = typeof(T) == typeof(float) ? S.ShiftLeft(shifted, 23) : S.ShiftLeft(shifted, 52);
         V e = S.MultiplyAdd(power, p, S.Sub(power, S.Constant(1)));
         return CopySign<T, V, S>(S.Div(e, S.Add(e, S.Constant(2))), x);
     }

@@ -169,7 +169,14 @@ module internal Exporter =
                 let inputs = [ (flat 1 (find x)).Name; (flat 0 (find kernel)).Name ]
                 m.Reshape(m.Node("Conv", inputs, settings, dims, e.DType), e.Shape.Dims)
 
-    let private write (m: ModelWriter) (find: Expr -> Written) (e: Expr) : Written =
+    let private isEmpty (e: Expr) = e.Shape.Length = 0
+
+    let private write
+        (m: ModelWriter)
+        (writeWithin: LoopWriting.Writing)
+        (find: Expr -> Written)
+        (e: Expr)
+        : Written =
         let arg k = find e.Args[k]
         let dims = e.Shape.Dims
         match e.Op with
@@ -207,10 +214,72 @@ module internal Exporter =
             let op = if extreme = Extreme.Max then "ArgMax" else "ArgMin"
             let settings = [ Setting.Int("axis", int64 axis); Setting.Int("keepdims", 0L) ]
             m.Node(op, [ (arg 0).Name ], settings, dims, e.DType)
+        | Op.TakeAlong axis when not (isEmpty e) -> Places.takeAlong m axis dims (arg 0) (arg 1)
+        | Op.AddAlong axis when not (isEmpty e.Args[0]) -> Places.addAlong m axis dims (arg 0) (arg 1)
+        | Op.ArgSort(axis, descending) when not (isEmpty e) -> Places.argSort m axis descending (arg 0)
+        | Op.Fourier inverse when not (isEmpty e) -> Places.fourier m inverse (arg 0)
+        | Op.TakeAlong _
+        | Op.AddAlong _
+        | Op.ArgSort _
+        | Op.Fourier _ -> m.Expand(m.Number(e.DType, 0.0), dims)
+        // An index outside the classes is no error then, as ONNX has none to raise.
+        | Op.ClassIndices _ -> arg 0
+        | Op.Linalg(Factorization.Det _) ->
+            m.Node("Det", [ (arg 0).Name ], [], dims[.. dims.Length - 3], e.DType)
+            |> fun det -> m.Reshape(det, dims)
+        | Op.Loop extension -> LoopWriting.loop m writeWithin extension (Array.map find e.Args)
+        | Op.Branch extension -> LoopWriting.branch m writeWithin extension (Array.map find e.Args)
+        | Op.Random _ ->
+            refuse
+                $"the operation {Formula.opText e.Op} draws numbers for what is an input; ONNX has generators of the runtime's own only: draw outside, and give the numbers"
         | Op.Custom op ->
             refuse
                 $"the operation {FileText.quote op.Name} was supplied from outside; ONNX has no counterpart"
         | op -> refuse $"the operation {Formula.opText op} has no counterpart in ONNX (opset 17)"
+
+    let private found (values: NodeMap<Written | null>) (e: Expr) : Written =
+        match values[e] with
+        | null -> invalidOp "Onnx.Save: an argument was not written before the node that uses it"
+        | written -> written
+
+    /// The operations of some nodes and all they need, but for what has its value already. Recursion goes as deep as graphs lie in
+    /// graphs. `place` says what a node is needed for.
+    let rec private writeAll
+        (m: ModelWriter)
+        (values: NodeMap<Written | null>)
+        (place: Expr -> string)
+        (roots: Expr[])
+        : unit =
+        let nodes = Graph.topological roots
+        let isRead = NodeMap<bool>()
+        for root in roots do
+            isRead[root] <- isNull values[root]
+        for node in Array.rev nodes do
+            if isRead[node] then
+                for a in reads node do
+                    isRead[a] <- isNull values[a]
+        let writeWithin (inner: ModelWriter) (given: (Expr * Written)[]) (outputs: Expr[]) =
+            let values = NodeMap<Written | null>()
+            for hole, value in given do
+                values[hole] <- value
+            let outputs = Control.inlineAll outputs
+            writeAll inner values (fun _ -> "") outputs
+            Array.map (found values) outputs
+        for node in nodes do
+            if isRead[node] && isNull values[node] then
+                try
+                    values[node] <-
+                        match node.Op with
+                        | Op.Recurrence _ when isOne node.Args[0] -> write m writeWithin (found values) node
+                        | _ ->
+                            match Compositions.tryOf node with
+                            | Some composed ->
+                                let roots = Control.inlineAll [| composed |]
+                                writeAll m values (fun _ -> "") roots
+                                found values roots[0]
+                            | None -> write m writeWithin (found values) node
+                with :? NotSupportedException as e when place node <> "" ->
+                    raise (NotSupportedException(e.Message + place node, e))
 
     /// The model that computes the outputs from the inputs. What else the graph holds becomes its tensors.
     let run (inputs: Expr[]) (outputs: (string * Expr)[]) : Action<IO.Stream> =
@@ -248,22 +317,25 @@ module internal Exporter =
                 if free <> name then
                     raise (ArgumentException $"Onnx.Save: the name {FileText.quote name} is there twice")
                 free)
-        let find (e: Expr) =
-            match values[e] with
-            | null -> invalidOp "Onnx.Save: an argument was not written before the node that uses it"
-            | written -> written
         let roots = Control.inlineAll (Array.map snd outputs)
         let nodes = Graph.topological roots
-        let isRead = NodeMap<bool>()
-        for root in roots do
-            isRead[root] <- true
-        for node in Array.rev nodes do
-            if isRead[node] then
-                for a in reads node do
-                    isRead[a] <- true
+        // Numbers drawn from keys that are no inputs are known.
+        let ofInputs = Graph.dependents inputs nodes
+        let isKnown (e: Expr) =
+            match e.Op with
+            | Op.Random _ -> not ofInputs[e]
+            | _ -> false
         for node in nodes do
-            if isRead[node] && isNull values[node] then
-                values[node] <- write m find node
+            if isKnown node then
+                values[node] <- m.Tensor("drawn", (Reference.evaluate [| node |])[0])
+        /// The output that a node is needed for.
+        let outputOf (e: Expr) =
+            let depends = Graph.dependents [ e ] nodes
+            match Array.tryFindIndex (fun root -> depends[root]) roots with
+            | Some k -> $" (for the output {FileText.quote (fst outputs[k])})"
+            | None -> ""
+        writeAll m values outputOf roots
+        let find (e: Expr) = found values e
         let results =
             Array.map2 (fun name (root: Expr) -> m.Output(name, find root)) names roots
         Action<IO.Stream>(fun stream -> m.Write(stream, List.ofArray given, List.ofArray results))

@@ -7,9 +7,12 @@ open System.IO
 /// A value of a model that is being written.
 [<NoEquality; NoComparison>]
 type internal Written =
-    { Name: string
-      Dims: int[]
-      DType: DType }
+    {
+        Name: string
+        /// Extents; −1 where a runtime finds one out.
+        Dims: int[]
+        DType: DType
+    }
 
 /// An attribute of a node that is being written.
 [<RequireQualifiedAccess; NoEquality; NoComparison>]
@@ -17,14 +20,21 @@ type internal Setting =
     | Int of string * int64
     | Ints of string * int64[]
     | Text of string * string
+    | Graph of string * ProtoWriter
 
-/// Collects nodes and tensors of a model, and gives them names of their own. The members that make values know their shapes.
+/// What all graphs of a model have together: names, and tensors, which lie in the outermost graph.
 [<Sealed>]
-type internal ModelWriter() =
-    let nodes, tensors = List<ProtoWriter>(), List<ProtoWriter>()
-    let names = HashSet<string>(StringComparer.Ordinal)
-    let lists = Dictionary<string, string>(StringComparer.Ordinal)
-    let mutable bytes = 0L
+type internal ModelStore() =
+    member val Tensors = List<ProtoWriter>()
+    member val Names = HashSet<string>(StringComparer.Ordinal)
+    member val Lists = Dictionary<string, string>(StringComparer.Ordinal)
+    member val Bytes = 0L with get, set
+
+/// Collects nodes and tensors of a graph, and gives them names of their own. The members that make values know their shapes.
+[<Sealed>]
+type internal ModelWriter(store: ModelStore) =
+    let nodes = List<ProtoWriter>()
+    let tensors, names, lists = store.Tensors, store.Names, store.Lists
 
     let fresh (hint: string) =
         let hint = if hint = "" then "value" else hint
@@ -49,17 +59,26 @@ type internal ModelWriter() =
             writer.Text(1, name)
             writer.Text(4, value)
             writer.Int64(20, 3L)
+        | Setting.Graph(name, value) ->
+            writer.Text(1, name)
+            writer.Message(6, value)
+            writer.Int64(20, 5L)
         writer
 
     let most = 2_000_000_000L
+
+    new() = ModelWriter(ModelStore())
+
+    /// A graph within this one: it may use values of this one by their names.
+    member _.Inner() = ModelWriter store
 
     /// A name that is not taken, like the given one; it is taken then.
     member _.Fresh(hint: string) : string = fresh hint
 
     member _.Tensor(hint: string, value: NDArray) : Written =
         let name = fresh hint
-        bytes <- bytes + int64 value.Length * int64 (DType.size value.DType)
-        if bytes > most then
+        store.Bytes <- store.Bytes + int64 value.Length * int64 (DType.size value.DType)
+        if store.Bytes > most then
             raise (
                 ArgumentException
                     $"Onnx.Save: the tensors take more than {most} bytes; a protobuf file has no room for them"
@@ -98,25 +117,46 @@ type internal ModelWriter() =
         : Written =
         this.Named(fresh (op.ToLowerInvariant()), op, inputs, settings, dims, dtype)
 
+    /// A node with several results, each of the given shape and element type.
+    member this.Nodes
+        (op: string, inputs: string list, settings: Setting list, results: (int[] * DType)[])
+        : Written[] =
+        let written =
+            results
+            |> Array.map (fun (dims, dtype) ->
+                { Name = fresh (op.ToLowerInvariant())
+                  Dims = dims
+                  DType = dtype })
+        this.Add(written, op, inputs, settings)
+        written
+
     /// The value under a name of its own that `Fresh` gave.
     member this.Output(name: string, v: Written) : Written =
         this.Named(name, "Identity", [ v.Name ], [], v.Dims, v.DType)
 
-    member private _.Named
+    member private this.Named
         (name: string, op: string, inputs: string list, settings: Setting list, dims: int[], dtype: DType)
         : Written =
+        let written =
+            { Name = name
+              Dims = dims
+              DType = dtype }
+        this.Add([| written |], op, inputs, settings)
+        written
+
+    member private _.Add(results: Written[], op: string, inputs: string list, settings: Setting list) : unit =
         let writer = ProtoWriter()
         for input in inputs do
             writer.Text(1, input)
-        writer.Text(2, name)
-        writer.Text(3, name)
+        for result in results do
+            writer.Text(2, result.Name)
+        // A node without results has no name.
+        for result in Seq.truncate 1 results do
+            writer.Text(3, result.Name)
         writer.Text(4, op)
         for s in settings do
             writer.Message(5, setting s)
         nodes.Add writer
-        { Name = name
-          Dims = dims
-          DType = dtype }
 
     /// A node with operands of equal shapes, or numbers, and a result like the given one.
     member this.Map(op: string, operands: Written list, like: Written) : Written =
@@ -186,7 +226,8 @@ type internal ModelWriter() =
         let shape = ProtoWriter()
         for d in v.Dims do
             let axis = ProtoWriter()
-            axis.Int64(1, int64 d)
+            if d >= 0 then
+                axis.Int64(1, int64 d)
             shape.Message(1, axis)
         let tensor, kind, info = ProtoWriter(), ProtoWriter(), ProtoWriter()
         tensor.Int64(1, int64 (OnnxType.ofDType v.DType))
@@ -196,18 +237,26 @@ type internal ModelWriter() =
         info.Message(2, kind)
         info
 
-    /// The model, format 8 and opset 17. What a reader cannot do without comes last, so that no part of a file passes for the whole.
-    member this.Write(stream: Stream, inputs: Written list, outputs: Written list) : unit =
+    /// The nodes as a graph. Only the outermost one has tensors.
+    member this.Graph
+        (name: string, inputs: Written seq, outputs: Written seq, isOutermost: bool)
+        : ProtoWriter =
         let graph = ProtoWriter()
         for node in nodes do
             graph.Message(1, node)
-        graph.Text(2, "graph")
-        for tensor in tensors do
-            graph.Message(5, tensor)
+        graph.Text(2, name)
+        if isOutermost then
+            for tensor in tensors do
+                graph.Message(5, tensor)
         for input in inputs do
             graph.Message(11, this.ValueInfo input)
         for output in outputs do
             graph.Message(12, this.ValueInfo output)
+        graph
+
+    /// The model, format 8 and opset 17. What a reader cannot do without comes last, so that no part of a file passes for the whole.
+    member this.Write(stream: Stream, inputs: Written list, outputs: Written list) : unit =
+        let graph = this.Graph("graph", inputs, outputs, true)
         let model, opset = ProtoWriter(), ProtoWriter()
         model.Int64(1, 8L)
         model.Text(2, "Diff")

@@ -19,6 +19,9 @@ type internal FoldBudget(limits: FileLimits, isParameter: Expr -> bool) =
                 |> Seq.fold (fun n size -> min (n * int64 (max 1 size.Value)) (1L <<< 31)) 1L
             | Op.Reduce _
             | Op.ArgReduce _ -> int64 node.Args[0].Shape.Length
+            // Graphs within are not run in advance: how much work they are is not seen here.
+            | Op.Loop _
+            | Op.Branch _ -> 1L <<< 40
             | _ -> 0L
         match node.Op with
         | Op.Literal _
@@ -46,7 +49,14 @@ type internal FoldBudget(limits: FileLimits, isParameter: Expr -> bool) =
 /// A node of a model while it becomes an expression: its inputs, its attributes, and words for what is wrong with it.
 [<Sealed>]
 type internal NodeContext
-    (path: string, opset: int, node: OnnxNode, inputs: Expr voption[], budget: FoldBudget) =
+    (
+        path: string,
+        opset: int,
+        node: OnnxNode,
+        inputs: Expr voption[],
+        budget: FoldBudget,
+        within: OnnxGraph -> Expr[] -> Expr[]
+    ) =
     let used = HashSet<string>(StringComparer.Ordinal)
 
     let name =
@@ -82,6 +92,15 @@ type internal NodeContext
         | ValueNone -> this.Fail $"input {i} is missing"
 
     member this.Inputs: Expr list = List.init this.Count this.Input
+
+    /// The value of an input, where it is known before anything runs.
+    member this.TryKnown(i: int) : NDArray voption =
+        match this.TryInput i with
+        | ValueNone -> ValueNone
+        | ValueSome e ->
+            match budget.TryValue e with
+            | Some value when value.Length = 1 -> ValueSome value
+            | _ -> ValueNone
 
     /// The value of an input that must be known before anything runs: a shape, an axis.
     member this.Known(i: int) : NDArray =
@@ -160,6 +179,14 @@ type internal NodeContext
         | ValueNone -> ValueNone
         | ValueSome(OnnxAttribute.Tensor value) -> ValueSome(TensorData.load path budget.Limits value)
         | _ -> this.Wrong(name, "a tensor")
+
+    member this.Graph(name: string) : OnnxGraph =
+        match this.TryAttribute name with
+        | ValueSome(OnnxAttribute.Graph value) -> value
+        | _ -> this.Wrong(name, "a graph")
+
+    /// The results of a graph within the node, which may use what the graph around it has.
+    member _.Run(graph: OnnxGraph, inputs: Expr[]) : Expr[] = within graph inputs
 
     /// An attribute that only says what is done anyway, or what nobody asks for here.
     member _.Ignore(name: string) : unit = used.Add name |> ignore

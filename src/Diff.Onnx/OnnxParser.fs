@@ -126,12 +126,14 @@ module internal OnnxParser =
             | 5 ->
                 let inner = reader.Message(depth + 1, limits.MaxDepth)
                 single <- ValueSome(OnnxAttribute.Tensor(tensor limits (depth + 1) inner))
-            | 6
+            | 6 ->
+                let inner = reader.Message(depth + 1, limits.MaxDepth)
+                single <- ValueSome(OnnxAttribute.Graph(graph path limits (depth + 1) inner))
             | 11 ->
-                // Read for its faults; no operation here takes a graph.
+                // Read for its faults; no operation here takes several graphs.
                 graph path limits (depth + 1) (reader.Message(depth + 1, limits.MaxDepth))
                 |> ignore
-                single <- ValueSome(OnnxAttribute.Other "a graph")
+                single <- ValueSome(OnnxAttribute.Other "several graphs")
             | 7 -> reader.Fixed(4, (fun bytes -> floats.AddRange(floatsOf bytes)))
             | 8 -> reader.Varints(fun v -> ints.Add v)
             | 9 -> texts.Add(text (reader.Bytes()))

@@ -69,8 +69,15 @@ module internal OnnxType =
         | DType.Int32 -> int32
         | DType.Int64 -> int64
         | DType.Bool -> bool
-        | other ->
-            raise (DTypeException $"Onnx.Save: {DType.name other} has no place in an ONNX model; cast it")
+        | DType.Float16 -> float16
+        | DType.BFloat16 -> bfloat16
+        | other -> DType.unknown other
+
+    /// What is stored with less precision than it is computed with: the type that rounds it.
+    let half (code: int) : DType option =
+        if code = float16 then Some DType.Float16
+        elif code = bfloat16 then Some DType.BFloat16
+        else None
 
 /// A tensor as the file has it.
 [<NoEquality; NoComparison>]
@@ -96,11 +103,11 @@ type internal OnnxAttribute =
     | Floats of float32[]
     | Ints of int64[]
     | Texts of string[]
-    /// What no operation here takes: graphs, sparse tensors, types, references.
+    | Graph of OnnxGraph
+    /// What no operation here takes: sparse tensors, types, references.
     | Other of string
 
-[<NoEquality; NoComparison>]
-type internal OnnxNode =
+and [<NoEquality; NoComparison>] internal OnnxNode =
     { Label: string
       OpType: string
       Domain: string
@@ -109,8 +116,7 @@ type internal OnnxNode =
       Attributes: Dictionary<string, OnnxAttribute> }
 
 /// An input or output: its axes are numbers, names, or unknown.
-[<NoEquality; NoComparison>]
-type internal OnnxValue =
+and [<NoEquality; NoComparison>] internal OnnxValue =
     {
         Name: string
         Type: int
@@ -118,8 +124,7 @@ type internal OnnxValue =
         Axes: string[] | null
     }
 
-[<NoEquality; NoComparison>]
-type internal OnnxGraph =
+and [<NoEquality; NoComparison>] internal OnnxGraph =
     { Nodes: OnnxNode[]
       Initializers: OnnxTensor[]
       Inputs: OnnxValue[]

@@ -30,7 +30,8 @@ module internal TensorData =
             for i in 0 .. bits.Length - 1 do
                 bits[i] <- bits[i] <<< 16
         else
-            let struct (element, bigEndian) = NpyElement.find path place (descr tensor.Type)
+            let struct (element, bigEndian) =
+                NpyElement.find false path place (descr tensor.Type)
             match element.Read stream bigEndian array with
             | null -> ()
             | problem -> FileText.fail path (place + problem)

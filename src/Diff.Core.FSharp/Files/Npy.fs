@@ -80,8 +80,12 @@ module internal NpyElement =
         |> Dictionary
         :> _
 
+    /// float16 as it is.
+    let private half =
+        plain 2 DType.Float16 (fun s b a -> ElementStream.read s b (a.Span<Half>()))
+
     /// The element type that NumPy's words name, and whether its bytes stand most significant first.
-    let find path place (descr: string) : struct (NpyElement * bool) =
+    let find keepHalf path place (descr: string) : struct (NpyElement * bool) =
         let isNative c =
             c = '<' || c = '>' || c = '|' || c = '='
         let code =
@@ -96,22 +100,28 @@ module internal NpyElement =
         match known.TryGetValue code with
         | true, element ->
             let big = descr[0] = '>' || (descr[0] = '=' && not BitConverter.IsLittleEndian)
-            struct (element, big)
+            struct ((if keepHalf && code = "f2" then half else element), big)
         | _ ->
             let words = String.Join(", ", known.Keys)
             FileText.fail path $"{place}header: dtype {FileText.quote descr} cannot be loaded; {words} can"
 
-    let descr (dtype: DType) =
+    let descr operation (dtype: DType) =
         match dtype with
         | DType.Float32 -> "<f4"
         | DType.Float64 -> "<f8"
         | DType.Int32 -> "<i4"
         | DType.Int64 -> "<i8"
         | DType.Bool -> "|b1"
-        | other -> raise (DTypeException $"Npy.Save: {DType.name other} has no place in a .npy file; cast it")
+        | DType.Float16 -> "<f2"
+        | other ->
+            raise (
+                DTypeException
+                    $"{operation}: NumPy has no type for {DType.name other}; cast it to float32, or save it as safetensors"
+            )
 
 /// Arrays in NumPy's .npy format: bool, int32, int64, float32 and float64 as they are, in either byte order and either order of axes.
-/// int8, uint8, int16 and uint16 become int32, uint32 and uint64 become int64, float16 becomes float32: the same numbers.
+/// float16 is saved as it is, and loaded as float32 unless asked for as it is. int8, uint8, int16 and uint16 become int32, uint32 and
+/// uint64 become int64: the same numbers.
 /// Python objects, structures, strings and complex numbers are refused.
 [<AbstractClass; Sealed>]
 type Npy =
@@ -132,10 +142,10 @@ type Npy =
 
     /// The array in a stream of so many bytes, all of which it must take. `place` goes before messages.
     static member internal Read
-        (path: string, place: string, limits: FileLimits, stream: Stream, available: int64)
+        (path: string, place: string, limits: FileLimits, keepHalf: bool, stream: Stream, available: int64)
         : NDArray =
         let struct (header, used) = NpyHeader.read path place limits stream available
-        let struct (element, bigEndian) = NpyElement.find path place header.Descr
+        let struct (element, bigEndian) = NpyElement.find keepHalf path place header.Descr
         let shape () =
             let text = String.Join(", ", header.Dims)
             $"{place}header: shape ({text})"
@@ -161,12 +171,12 @@ type Npy =
             array
 
     static member internal Write(stream: Stream, array: NDArray) : unit =
-        stream.Write(ReadOnlySpan(NpyHeader.write (NpyElement.descr array.DType) array.Shape.Dims))
+        stream.Write(ReadOnlySpan(NpyHeader.write (NpyElement.descr "Npy.Save" array.DType) array.Shape.Dims))
         ElementStream.writeArray stream false array
 
     static member internal Check(operation: string, array: NDArray) : unit =
         ArgumentNullException.ThrowIfNull(array, nameof array)
-        NpyElement.descr array.DType |> ignore
+        NpyElement.descr operation array.DType |> ignore
         let most = (FileLimits()).MaxRank
         if array.Shape.Rank > most then
             raise (ArgumentException $"{operation}: rank {array.Shape.Rank}; at most {most} is allowed")
@@ -174,22 +184,39 @@ type Npy =
     /// Loads an array. All that the header says is checked against the size of the file before memory is taken.
     /// <param name="path">The file.</param>
     /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <param name="keepHalf">Whether float16 stays what it is; else it becomes float32.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
     /// loaded.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string, limits: FileLimits | null) : NDArray =
+    static member Load(path: string, limits: FileLimits | null, keepHalf: bool) : NDArray =
         use stream = ElementStream.openRead path
         try
-            Npy.Read(path, "", FileLimits.OrDefault limits, stream, stream.Length)
+            Npy.Read(path, "", FileLimits.OrDefault limits, keepHalf, stream, stream.Length)
         with :? EndOfStreamException as e ->
             raise (DiffFormatException(path, "the file became shorter while it was read", e))
 
-    /// Loads an array. All that the header says is checked against the size of the file before memory is taken.
+    /// Loads an array, float16 as float32.
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
+    /// loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, limits: FileLimits | null) : NDArray = Npy.Load(path, limits, false)
+
+    /// Loads an array.
+    /// <param name="path">The file.</param>
+    /// <param name="keepHalf">Whether float16 stays what it is; else it becomes float32.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
+    /// loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, keepHalf: bool) : NDArray = Npy.Load(path, null, keepHalf)
+
+    /// Loads an array, float16 as float32.
     /// <param name="path">The file.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
     /// loaded.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string) : NDArray = Npy.Load(path, null)
+    static member Load(path: string) : NDArray = Npy.Load(path, null, false)
 
     /// Saves an array in one step: when it fails or the process dies, the file is as before. The same array gives the same bytes.
     /// <param name="path">The file; its folder must exist.</param>

@@ -10,12 +10,12 @@ open System.IO.Compression
 [<AbstractClass; Sealed>]
 type Npz =
     static member private ReadMember
-        (path: string, limits: FileLimits, file: Stream, entry: ZipEntry)
+        (path: string, limits: FileLimits, keepHalf: bool, file: Stream, entry: ZipEntry)
         : NDArray =
         use content = new ZipMember(path, file, entry)
         let place = $"member {FileText.quote entry.Name}: "
         try
-            let array = Npy.Read(path, place, limits, content, entry.Unpacked)
+            let array = Npy.Read(path, place, limits, keepHalf, content, entry.Unpacked)
             content.Finish()
             array
         with
@@ -27,10 +27,13 @@ type Npz =
     /// out; a name is only a name.
     /// <param name="path">The file.</param>
     /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <param name="keepHalf">Whether float16 stays what it is; else it becomes float32.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
     /// loaded.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string, limits: FileLimits | null) : IReadOnlyDictionary<string, NDArray> =
+    static member Load
+        (path: string, limits: FileLimits | null, keepHalf: bool)
+        : IReadOnlyDictionary<string, NDArray> =
         let limits = FileLimits.OrDefault limits
         use file = ElementStream.openRead path
         try
@@ -42,19 +45,36 @@ type Npz =
                         $"zip: member {FileText.quote entry.Name}: a name that ends with .npy was expected"
                 result.Add(
                     entry.Name.Substring(0, entry.Name.Length - 4),
-                    Npz.ReadMember(path, limits, file, entry)
+                    Npz.ReadMember(path, limits, keepHalf, file, entry)
                 )
             ReadOnlyDictionary result
         with :? EndOfStreamException as e ->
             raise (DiffFormatException(path, "zip: the file became shorter while it was read", e))
 
-    /// Loads all arrays of a file. Names, sizes and places are checked before memory is taken, checksums before anything is given
-    /// out; a name is only a name.
+    /// Loads all arrays of a file, float16 as float32.
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; null for the defaults.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
+    /// loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, limits: FileLimits | null) : IReadOnlyDictionary<string, NDArray> =
+        Npz.Load(path, limits, false)
+
+    /// Loads all arrays of a file.
+    /// <param name="path">The file.</param>
+    /// <param name="keepHalf">Whether float16 stays what it is; else it becomes float32.</param>
+    /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
+    /// loaded.</exception>
+    /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
+    static member Load(path: string, keepHalf: bool) : IReadOnlyDictionary<string, NDArray> =
+        Npz.Load(path, null, keepHalf)
+
+    /// Loads all arrays of a file, float16 as float32.
     /// <param name="path">The file.</param>
     /// <exception cref="T:Diff.DiffFormatException">The file is damaged or malicious, or has elements of a type that cannot be
     /// loaded.</exception>
     /// <exception cref="T:System.IO.IOException">It could not be read; the message names it.</exception>
-    static member Load(path: string) : IReadOnlyDictionary<string, NDArray> = Npz.Load(path, null)
+    static member Load(path: string) : IReadOnlyDictionary<string, NDArray> = Npz.Load(path, null, false)
 
     static member private WriteAll
         (stream: Stream, tensors: KeyValuePair<string, NDArray>[], level: CompressionLevel)

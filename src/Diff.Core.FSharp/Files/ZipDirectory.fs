@@ -229,6 +229,8 @@ module internal ZipDirectory =
                 $"zip: a directory of {length} bytes; at most {limits.MaxHeaderBytes} are allowed"
         let members =
             if count = 0UL then
+                if length > 0UL then
+                    FileText.fail path $"zip: a directory of {length} bytes, but no members"
                 List()
             else
                 central path limits (readAt stream (int64 start) (int length)) count start

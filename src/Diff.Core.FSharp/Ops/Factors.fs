@@ -40,37 +40,63 @@ module internal Factors =
 
     // ---- LU ---------------------------------------------------------------------------------------------------------
 
-    /// U on and above the diagonal, L below it; then the row of A that each row was, and the sign of that order.
+    /// U on and above the diagonal, L below it, of a matrix of any shape; then the row of A that each row was, and the sign of that order.
     let lu (a: Expr) : Expr =
-        let n = MatrixGraph.square "lu" a
-        word Factorization.Lu n (n + 2) a
+        let struct (m, n) = MatrixGraph.extents "lu" a
+        word Factorization.Lu m (n + 2) a
 
+    /// L, m × k, and U, k × n, where k is the smaller of m and n.
     let lower n (packed: Expr) =
-        MatrixGraph.keep Fn.Greater (MatrixGraph.columns 0 n packed)
-        + MatrixGraph.identity n packed
+        let m = packed.Shape[packed.Rank - 2]
+        let k = min m n
+        MatrixGraph.keep Fn.Greater (MatrixGraph.columns 0 k packed)
+        + MatrixGraph.keep Fn.Equal (MatrixGraph.full (MatrixGraph.shaped m k packed).Dims 1.0 packed)
     let upper n (packed: Expr) =
-        MatrixGraph.keep Fn.LessEqual (MatrixGraph.columns 0 n packed)
+        let k = min packed.Shape[packed.Rank - 2] n
+        MatrixGraph.keep Fn.LessEqual (MatrixGraph.rows 0 k (MatrixGraph.columns 0 n packed))
 
-    /// With P·A = L·U: dL = L·tril(M), dU = triu(M)·U for M = L⁻¹·P·dA·U⁻¹ (Giles 2008), transposed. The order does not change.
+    /// With P·A = L·U: dL = L·tril(M), dU = triu(M)·U for M = L⁻¹·P·dA·U⁻¹ (Giles 2008), transposed. The order does not change. What lies
+    /// below or beside the square of the first k rows and columns solves equations with one of its factors.
     let luRule: Rule =
         { Derivative =
             General(fun _ xs packed g ->
-                let n = MatrixGraph.square "lu" xs[0]
+                let struct (m, n) = MatrixGraph.extents "lu" xs[0]
+                let k = min m n
+                let transpose, multiply = MatrixGraph.transpose, MatrixGraph.multiply
+                let square (x: Expr) =
+                    MatrixGraph.rows 0 k (MatrixGraph.columns 0 k x)
+                let below = MatrixGraph.rows k (m - k)
+                let beside = MatrixGraph.columns k (n - k)
                 let l, u, g = lower n packed, upper n packed, MatrixGraph.columns 0 n g
-                let m =
-                    MatrixGraph.keep Fn.Greater (MatrixGraph.multiply (MatrixGraph.transpose l) g)
-                    + MatrixGraph.keep Fn.LessEqual (MatrixGraph.multiply g (MatrixGraph.transpose u))
+                let l1, u1 = square l, square u
+                // Of the rest, and what it passes on to the factors of the square.
+                let rest, g1 =
+                    if m > k then
+                        let rest = Solve.triangularRight true (transpose u1) (below g)
+                        rest, square g - MatrixGraph.keep Fn.LessEqual (multiply (transpose (below l)) rest)
+                    elif n > k then
+                        let rest = Solve.triangular false (transpose l1) (beside g)
+                        rest, square g - MatrixGraph.keep Fn.Greater (multiply rest (transpose (beside u)))
+                    else
+                        g, g
+                let inner =
+                    MatrixGraph.keep Fn.Greater (multiply (transpose l1) g1)
+                    + MatrixGraph.keep Fn.LessEqual (multiply g1 (transpose u1))
                 let s =
-                    Solve.triangularRight true (MatrixGraph.transpose u) m
-                    |> Solve.triangular false (MatrixGraph.transpose l)
+                    Solve.triangularRight true (transpose u1) inner
+                    |> Solve.triangular false (transpose l1)
+                let whole =
+                    if m > k then Window.concat (s.Rank - 2) [| s; rest |]
+                    elif n > k then Window.concat (s.Rank - 1) [| s; rest |]
+                    else s
                 let p = MatrixGraph.permutation (MatrixGraph.column n packed)
-                [| MatrixGraph.multiply (MatrixGraph.transpose p) s |])
+                [| multiply (transpose p) whole |])
           Kernel =
             fun node ->
-                let n = node.Shape[node.Rank - 2]
+                let struct (m, n) = MatrixGraph.extents "lu" node.Args[0]
                 let run =
                     MatrixKernel(fun args packed ->
-                        Lu.Factor(args[0], packed, n, false)
+                        Lu.Factor(args[0], packed, m, n, false)
                         -1)
                 MatrixGraph.kernel never run node
           Batching = Stacked(Op.Linalg Factorization.Lu) }

@@ -8,7 +8,10 @@ module internal Linalg =
         | Factorization.Cholesky -> Factors.choleskyRule
         | Factorization.Lu -> Factors.luRule
         | Factorization.PivotOrder -> Factors.pivotOrderRule
-        | Factorization.Solve transposed -> Solve.rule transposed
+        | Factorization.Equilibrate -> Determinant.equilibrateRule
+        | Factorization.Det regular -> Determinant.rule regular
+        | Factorization.SignedLogDet operation -> Determinant.logRule operation
+        | Factorization.Solve(transposed, operation) -> Solve.rule transposed operation
         | Factorization.TriangularSolve lower -> Solve.triangularRule lower
         | Factorization.Qr -> Factors.qrRule
         | Factorization.Eigh -> Spectral.eighRule

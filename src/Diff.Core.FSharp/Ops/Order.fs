@@ -12,10 +12,12 @@ module internal Order =
         Loop.refuseHalf operation x
 
     /// Where the elements along an axis lie in order, equal ones in their order and NaN last: int64.
-    let argSort axis descending (x: Expr) : Expr =
-        let axis = Shape.axis "argsort" x.Shape axis
-        numbers "argsort" x
+    let argSortFor operation axis descending (x: Expr) : Expr =
+        let axis = Shape.axis operation x.Shape axis
+        numbers operation x
         Expr(Op.ArgSort(axis, descending), [| x |], x.Shape, DType.Int64)
+
+    let argSort axis descending (x: Expr) : Expr = argSortFor "argsort" axis descending x
 
     /// Where the largest or smallest element so far along an axis is first met: int64.
     let running operation extreme axis (x: Expr) : Expr =

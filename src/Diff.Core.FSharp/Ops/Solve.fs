@@ -8,6 +8,12 @@ module internal Solve =
     let private singular operation row place =
         $"{operation}: the matrix{place} is singular: pivot {row} is 0; use pinv or lstsq where a solution of least norm will do"
 
+    let private failure operation row place =
+        if operation = "solve" then
+            singular operation row place
+        else
+            $"{operation}: the matrix{place} is singular: pivot {row} is 0, and there is no derivative there; det has one"
+
     /// X of T·X = B; the other triangle of T is not read. The batches are alike.
     let triangular lower (t: Expr) (b: Expr) : Expr =
         Expr(Op.Linalg(Factorization.TriangularSolve lower), [| t; b |], b.Shape, b.DType)
@@ -18,8 +24,10 @@ module internal Solve =
 
     /// X of A·X = B or Aᵀ·X = B, given the factors of A. They are no argument of the derivative, which A gets alone:
     /// so one factorisation serves the value and its derivatives of every order.
+    let withFactorsFor operation transposed (a: Expr) (factors: Expr) (b: Expr) : Expr =
+        Expr(Op.Linalg(Factorization.Solve(transposed, operation)), [| a; factors; b |], b.Shape, b.DType)
     let withFactors transposed (a: Expr) (factors: Expr) (b: Expr) : Expr =
-        Expr(Op.Linalg(Factorization.Solve transposed), [| a; factors; b |], b.Shape, b.DType)
+        withFactorsFor "solve" transposed a factors b
 
     let triangularRule lower : Rule =
         { Derivative =
@@ -39,10 +47,10 @@ module internal Solve =
                 MatrixGraph.kernel (singular "triangular_solve") run node
           Batching = Stacked(Op.Linalg(Factorization.TriangularSolve lower)) }
 
-    let rule transposed : Rule =
+    let rule transposed operation : Rule =
         { Derivative =
             General(fun needed xs y g ->
-                let gb = withFactors (not transposed) xs[0] xs[1] g
+                let gb = withFactorsFor operation (not transposed) xs[0] xs[1] g
                 let ga () =
                     let left, right = if transposed then y, gb else gb, y
                     -(MatrixGraph.multiply left (MatrixGraph.transpose right))
@@ -52,5 +60,5 @@ module internal Solve =
                 let struct (n, k) = MatrixGraph.extents "solve" node
                 let run =
                     MatrixKernel(fun args x -> Lu.Solve(args[1], args[2], x, n, k, transposed))
-                MatrixGraph.kernel (singular "solve") run node
-          Batching = Stacked(Op.Linalg(Factorization.Solve transposed)) }
+                MatrixGraph.kernel (failure operation) run node
+          Batching = Stacked(Op.Linalg(Factorization.Solve(transposed, operation))) }

@@ -1,5 +1,6 @@
 namespace Diff
 
+open System.Collections.Concurrent
 open System.Collections.Generic
 
 /// Where an input of a body comes from at iteration i.
@@ -42,6 +43,42 @@ type internal LoopPart =
     /// What a sweep gave at each iteration, stacked along a new leading axis.
     | Stacked of sweep: int * output: int
 
+/// What one loop recorded for others in a run.
+type internal Lent =
+    {
+        /// The run that holds the record.
+        Run: obj
+        /// How many loops have yet to read it, and what to do after the last.
+        mutable Left: int
+        Release: unit -> unit
+    }
+
+/// That a loop whose length its values decide records what the first sweep of others would, so that these begin with their second: which
+/// states and outputs, and the records that there are, by the memory that a run works on.
+[<Sealed>]
+type internal Loan(reads: Feed[], borrowers: int) =
+    let lent = ConcurrentDictionary<nativeint, Lent>()
+    member _.Reads = reads
+    member _.Give(where: nativeint, run: obj, release: unit -> unit) : unit =
+        lent[where] <-
+            { Run = run
+              Left = borrowers
+              Release = release }
+    /// What an earlier run left that did not come to its end goes.
+    member _.Forget(where: nativeint) : unit = lent.TryRemove where |> ignore
+    member _.TryFind(where: nativeint) : obj | null =
+        match lent.TryGetValue where with
+        | true, found -> found.Run
+        | _ -> null
+    member _.IsRead(where: nativeint) : unit =
+        match lent.TryGetValue where with
+        | true, found ->
+            found.Left <- found.Left - 1
+            if found.Left = 0 then
+                lent.TryRemove where |> ignore
+                found.Release()
+        | _ -> ()
+
 /// Sweeps over the same iterations, one after the other; each may read what those before it had at the iteration. One-sweep loops are what
 /// users write; the derivative of a loop is a loop with more sweeps, so that derivatives of every order exist.
 type internal Iteration =
@@ -59,6 +96,10 @@ type internal Iteration =
         Packed: DType
         /// The bytes that may be taken for states that later sweeps read; beyond it states are computed again.
         MaxRecordBytes: int64
+        /// What it records for others, in a graph that is to be planned.
+        Lends: Loan | null
+        /// Where the record of its first sweep is. The loop that makes it is then its last argument, so that it runs before.
+        Borrows: Loan | null
     }
 
     member l.PartOf(part: LoopPart) : Expr =

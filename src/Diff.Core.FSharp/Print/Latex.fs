@@ -161,16 +161,98 @@ module internal Latex =
           Args = _.Args
           Shape = _.Shape }
 
-    /// The formula of a node: one line, or an `aligned` block of named lines with the formula at its end.
-    let text (root: Expr) : string =
+    /// What is written so far, and what is still to be said of loops and branches that have a name.
+    [<Sealed>]
+    type private Writing() =
+        let taken = HashSet<string>()
+        let given = Dictionary<int64, string>()
+        let waiting = Queue<struct (Expr * string * Part[])>()
+        member val Lines = List<string>()
+        member _.Taken = taken
+        member _.Waiting = waiting
+        /// The name of a node with bodies; its operands are leaves' names, or a with their number.
+        member _.NameOf(node: Expr, leaf: Op -> Part) : string =
+            match given.TryGetValue node.Id with
+            | true, name -> name
+            | _ ->
+                let mutable n = given.Count + 1
+                while taken.Contains("f_{" + string n + "}") do
+                    n <- n + 1
+                let name = "f_{" + string n + "}"
+                taken.Add name |> ignore
+                given[node.Id] <- name
+                let operand k (a: Expr) =
+                    match a.Op with
+                    | Op.Variable _ -> leaf a.Op
+                    | Op.Const c when a.Rank = 0 -> number c
+                    | _ ->
+                        { Part.atom ("a_{" + string (k + 1) + "}") with
+                            Trait = Subscripted }
+                waiting.Enqueue(struct (node, name, Array.mapi operand node.Args))
+                name
+
+    /// The formula of a node, whose leaves may be holes that stand for other parts; lines that it needs go before it.
+    let private formula (writing: Writing) (holes: Dictionary<int64, Part>) (root: Expr) : string =
         let nodes = Layout.topological view root
-        let leaf, taken = Layout.names LatexText.mark leafText (nodes |> Seq.map _.Op)
-        let lines, last = Layout.lines view style taken (node leaf) nodes
-        if lines.Count = 0 then
+        let ops =
+            nodes |> Seq.filter (fun n -> not (holes.ContainsKey n.Id)) |> Seq.map _.Op
+        let leaf, taken = Layout.names LatexText.mark leafText ops
+        writing.Taken.UnionWith taken
+        for part in holes.Values do
+            writing.Taken.Add part.Text |> ignore
+        let partOf = Dictionary<obj, Part>(HashIdentity.Reference)
+        for n in nodes do
+            match n.Op with
+            | Op.Variable v ->
+                partOf[v] <-
+                    match holes.TryGetValue n.Id with
+                    | true, part -> part
+                    | _ -> node leaf n [||]
+            | _ -> ()
+        let render (n: Expr) (parts: Part[]) =
+            match n.Op with
+            | Op.Variable v -> partOf[v]
+            | Op.Loop _
+            | Op.Branch _ ->
+                let leafPart (op: Op) =
+                    match op with
+                    | Op.Variable v -> partOf[v]
+                    | op -> Part.atom (leaf op)
+                LatexLoop.call n (writing.NameOf(n, leafPart)) parts
+            | _ -> node leaf n parts
+        let lines, last = Layout.lines view style writing.Taken render nodes
+        for struct (name, text) in lines do
+            writing.Taken.Add name |> ignore
+            writing.Lines.Add(name + " &= " + text)
+        last
+
+    /// The formula of a node: one line, or an `aligned` block of named lines with the formula at its end. What loops and branches in it
+    /// stand for is below.
+    let text (root: Expr) : string =
+        let writing = Writing()
+        let last = formula writing (Dictionary()) root
+        if writing.Lines.Count = 0 && writing.Waiting.Count = 0 then
             last
         else
-            let text = Text.StringBuilder(@"\begin{aligned}").Append('\n')
-            for struct (name, body) in lines do
-                text.Append(name).Append(" &= ").Append(body).Append(@" \\").Append('\n')
-                |> ignore
-            text.Append(@"& ").Append(last).Append('\n').Append(@"\end{aligned}").ToString()
+            writing.Lines.Add("& " + last)
+            while writing.Waiting.Count > 0 do
+                let struct (node, name, args) = writing.Waiting.Dequeue()
+                writing.Lines.Add(
+                    @"\text{where } "
+                    + name
+                    + @" &: "
+                    + LatexText.brackets (String.Join(", ", args |> Seq.map _.Text))
+                )
+                let body (holes: (Expr * Part)[]) (output: Expr) =
+                    let parts = Dictionary<int64, Part>()
+                    for hole, part in holes do
+                        parts[hole.Id] <- part
+                    formula writing parts output
+                for head, write in LatexLoop.lines node args body do
+                    let text = write ()
+                    writing.Lines.Add("& " + head + text)
+            @"\begin{aligned}"
+            + "\n"
+            + String.Join(@" \\" + "\n", writing.Lines)
+            + "\n"
+            + @"\end{aligned}"

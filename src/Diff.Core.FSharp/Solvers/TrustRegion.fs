@@ -94,7 +94,13 @@ type internal TrustRegion(options: MinimizeOptions, graph: FunctionGraph, parame
             radius <- min 1e20 (2.0 * radius)
         let stop =
             if ratio > 1e-4 then
-                at.MoveTo(trial, value, g, Vectors.Largest g)
+                match at.MoveTo(trial, value, g, Vectors.Largest g) with
+                // Where the region ends the step there is no minimum yet: of a function without one the value outgrows its gradient.
+                | ValueSome(struct (StopReason.GradientSmall, _)) when
+                    atBoundary && at.Norm > options.GradientTolerance
+                    ->
+                    ValueNone
+                | stop -> stop
             elif not (radius > 1e-18 * max 1e-100 (Vectors.Largest at.X)) then
                 ValueSome(
                     struct (StopReason.LineSearchFailed,

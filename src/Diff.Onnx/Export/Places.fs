@@ -59,6 +59,38 @@ module internal Places =
         Seq.init size part
         |> Seq.reduce (fun x y -> m.Node("Add", [ x.Name; y.Name ], [], dims, v.DType))
 
+    /// The elements that indices name in each line along an axis.
+    let takeAlong (m: ModelWriter) axis (dims: int[]) (v: Written) (indices: Written) : Written =
+        let settings = [ Setting.Int("axis", int64 axis) ]
+        m.Node("GatherElements", [ v.Name; indices.Name ], settings, dims, v.DType)
+
+    /// Zeros, with elements added where indices say in each line along an axis.
+    let addAlong (m: ModelWriter) axis (dims: int[]) (v: Written) (indices: Written) : Written =
+        let zeros = m.Expand(m.Number(v.DType, 0.0), dims)
+        let settings = [ Setting.Int("axis", int64 axis); Setting.Text("reduction", "add") ]
+        m.Node("ScatterElements", [ zeros.Name; indices.Name; v.Name ], settings, dims, v.DType)
+
+    /// Where elements lie in order: the places that the sort of all of them gives. What NaN does there is the runtime's affair.
+    let argSort (m: ModelWriter) axis descending (v: Written) : Written =
+        let settings =
+            [ Setting.Int("axis", int64 axis)
+              Setting.Int("largest", (if descending then 1L else 0L))
+              Setting.Int("sorted", 1L) ]
+        let count = m.List [| int64 v.Dims[axis] |]
+        (m.Nodes("TopK", [ v.Name; count ], settings, [| v.Dims, v.DType; v.Dims, DType.Int64 |]))[1]
+
+    /// The transform along the axis before the last, which holds pairs. A batch comes first.
+    let fourier (m: ModelWriter) inverse (v: Written) : Written =
+        let wide =
+            if v.Dims.Length = 2 then
+                m.Reshape(v, Array.append [| 1 |] v.Dims)
+            else
+                v
+        let settings =
+            [ Setting.Int("axis", int64 (wide.Dims.Length - 2))
+              Setting.Int("inverse", (if inverse then 1L else 0L)) ]
+        m.Reshape(m.Node("DFT", [ wide.Name ], settings, wide.Dims, v.DType), v.Dims)
+
     let gather (m: ModelWriter) axis (dims: int[]) (v: Written) (indices: Written) : Written =
         m.Node("Gather", [ v.Name; indices.Name ], [ Setting.Int("axis", int64 axis) ], dims, v.DType)
 

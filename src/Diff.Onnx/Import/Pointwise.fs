@@ -47,9 +47,12 @@ module internal Pointwise =
         | _ -> gelu x
 
     let private castTo (node: NodeContext) (x: Expr) (code: int) =
-        match OnnxType.dtype code with
-        | Some dtype -> cast dtype x
-        | None -> node.Fail $"a cast to {OnnxType.name code} is not supported"
+        match OnnxType.half code, OnnxType.dtype code with
+        // Rounded as it would be stored; what follows is computed in float32.
+        | Some half, _ ->
+            cast DType.Float32 (cast half (if DType.isFloat x.DType then x else cast DType.Float32 x))
+        | None, Some dtype -> cast dtype x
+        | None, None -> node.Fail $"a cast to {OnnxType.name code} is not supported"
 
     let private xor (x: Expr) (y: Expr) = notEqual x y
 

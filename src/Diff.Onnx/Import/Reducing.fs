@@ -74,6 +74,66 @@ module internal Reducing =
             | ValueNone -> [ product ]
             | ValueSome c -> [ product + Expr.BroadcastTo(scaled beta c, product.Shape) ]
 
+    let private topK: NodeImport =
+        fun node ->
+            let x = node.Input 0
+            let axis = node.Axis(node.Int("axis", -1L), x.Rank)
+            let count =
+                if node.Opset >= 10 then
+                    (node.KnownInts 1)[0]
+                else
+                    node.Int("k", -1L)
+            let largest = node.Flag("largest", true)
+            node.Ignore "sorted" // an order is as good as none
+            let struct (values, places) = selected largest (node.Small("k", count)) axis x
+            [ values; places ]
+
+    /// Pairs or, with one number each, real parts; over so many of them, with zeros where there are not as many.
+    let private dft: NodeImport =
+        fun node ->
+            let x = node.Input 0
+            if x.Rank < 2 then
+                node.Fail $"expected [..., signal, ..., 1 or 2], got shape {x.Shape}"
+            let axis =
+                let given =
+                    if node.Opset >= 20 then
+                        match node.TryInput 2 with
+                        | ValueSome _ -> (node.KnownInts 2)[0]
+                        | ValueNone -> -2L
+                    else
+                        node.Int("axis", 1L)
+                node.Axis(given, x.Rank)
+            let last = x.Rank - 1
+            if axis = last || x.Shape[last] < 1 || x.Shape[last] > 2 then
+                node.Fail
+                    $"axis {axis} of shape {x.Shape}: the last axis holds one number or two, and is not transformed"
+            let inverse, onesided = node.Flag("inverse", false), node.Flag("onesided", false)
+            if inverse && onesided then
+                node.Fail "an inverse of one side only is not supported"
+            let pairs =
+                if x.Shape[last] = 2 then
+                    x
+                else
+                    concat last [ x; Expr.ZerosLike x ]
+            let n =
+                match node.TryInput 1 with
+                | ValueSome _ -> node.Small("dft_length", (node.KnownInts 1)[0])
+                | ValueNone -> x.Shape[axis]
+            if n < 1 then
+                node.Fail $"a transform of {n} numbers"
+            let have = min n x.Shape[axis]
+            let cut = slice axis None (Some have) 1 pairs
+            let wide =
+                pad (List.init x.Rank (fun k -> 0, (if k = axis then n - have else 0))) cut
+            let y =
+                moveAxis axis (last - 1) wide
+                |> Transform.fourier "DFT" inverse
+                |> moveAxis (last - 1) axis
+            [ (if onesided then
+                   slice axis None (Some(n / 2 + 1)) 1 y
+               else
+                   y) ]
+
     let table: (string * NodeImport) list =
         [ "ReduceSum", reduction 13 sumAxes
           "ReduceMean", reduction 18 meanAxes
@@ -91,6 +151,9 @@ module internal Reducing =
           "LogSoftmax", along logSoftmax
           "Hardmax", along hardmax
           "CumSum", cumsum
+          "TopK", topK
+          "DFT", dft
+          "Det", (fun node -> [ det (node.Input 0) ])
           "MatMul", (fun node -> [ matmul (node.Input 0) (node.Input 1) ])
           "Gemm", gemm
           "Einsum", (fun node -> [ einsum (node.Text("equation", "")) node.Inputs ]) ]

@@ -193,8 +193,53 @@ module internal Windows =
                 node.Fail $"[batch, channels, spatial…] was expected, got shape {x.Shape}"
             [ f true [| 2 .. x.Rank - 1 |] x ]
 
+    /// [batch, channels · block, windows] to [batch, channels, image…]: windows added up where they overlap.
+    let private columnsToImage: NodeImport =
+        fun node ->
+            let x = node.Input 0
+            let ints i =
+                node.KnownInts i |> Array.map (fun v -> node.Small("extent", v))
+            let image, block = ints 1, ints 2
+            let axes = image.Length
+            if x.Rank <> 3 || axes < 1 || block.Length <> axes then
+                node.Fail
+                    $"expected [batch, channels * block, windows] and as many extents of a block as of an image, got shape {x.Shape}"
+            let like = Expr.Full(0.0, Shape(Array.append [| 1; 1 |] image), x.DType)
+            let g = geometry node like block
+            let whole =
+                Array.init axes (fun i -> let struct (before, after) = g.Pads[i] in before + image[i] + after)
+            let windows =
+                Array.init axes (fun i -> Unfold.count whole[i] block[i] g.Stride[i] g.Dilation[i])
+            let product = Array.fold (*) 1
+            if
+                product block < 1
+                || x.Shape[1] % product block <> 0
+                || product windows <> x.Shape[2]
+            then
+                let expected = product windows
+                node.Fail
+                    $"shape {x.Shape} does not fit: {product block} numbers in a block and {expected} windows are expected"
+            let channels = x.Shape[1] / product block
+            let apart =
+                Reshape.make (Shape(Array.concat [ [| x.Shape[0]; channels |]; block; windows ])) x
+            // [batch, channels, window, element, window, element …]
+            let order =
+                [| 0
+                   1
+                   for i in 0 .. axes - 1 do
+                       2 + axes + i
+                       2 + i |]
+            let mutable y = permuted order apart
+            for i in axes - 1 .. -1 .. 0 do
+                y <- Unfold.fold (2 + 2 * i) whole[i] g.Stride[i] g.Dilation[i] y
+            let starts =
+                Array.append [| 0; 0 |] (g.Pads |> Array.map (fun (struct (before, _)) -> before))
+            let dims = Array.append [| x.Shape[0]; channels |] image
+            [ Window.slice starts (Array.create (2 + axes) 1) (Shape dims) y ]
+
     let table: (string * NodeImport) list =
-        [ "Conv", conv
+        [ "Col2Im", columnsToImage
+          "Conv", conv
           "ConvTranspose", convTransposed
           "MaxPool", maxPool
           "AveragePool", averagePool
