@@ -83,12 +83,12 @@ public sealed class ReadmeTests : IDisposable
     {
         // README 6
         var points = Variable(new double[,] { { 1, 2 }, { 3, 4 }, { 5, 6 } }, "points");
-        Console.WriteLine(Sum(Vmap(p => Det(Outer(p, p) + Eye(2)), points)).Item());              // 94: a determinant for each row
+        Console.WriteLine($"{Sum(Vmap(p => Det(Outer(p, p) + Eye(2)), points)).Item():F6}");      // 94.000000: a determinant for each row
         Console.WriteLine(Hessian(Sum(Sqrt(Var(points, 0))), points).Shape);                      // (3, 2, 3, 2)
         Console.WriteLine(Rearrange(points, "n (a b) -> (n a) b", ("b", 1)).Shape);               // (6, 1)
         Console.WriteLine(RandomNormal(new RandomKey(7), new Shape([2])).Eval().Float(0));        // 0.6749688500369042 on every machine
         // README end
-        Assert.Equal(["94", "(3, 2, 3, 2)", "(6, 1)", "0.6749688500369042"], Printed);
+        Assert.Equal(["94.000000", "(3, 2, 3, 2)", "(6, 1)", "0.6749688500369042"], Printed);
     }
 
     [Fact]
@@ -149,6 +149,7 @@ public sealed class ReadmeTests : IDisposable
         //    of broadcast (2): nothing finite, 2 infinite
         //    after exp gave Infinity in the forward pass; first at index (1) of shape (2), 1 of 2
         //    of "v" (2): 1 to 800
+        //    its line is known if the graph is built under SourceLines.Record()
         var watched = Compile((Expr a) => Log(a) * 2, EngineOptions.Default.WithAnomalyDetection());
         // README end
         var source = File.ReadAllLines(Repository.File("tests/Diff.CSharp.Tests/ReadmeTests.cs")).Select(l => l.Trim());

@@ -22,12 +22,27 @@ internal sealed class Case(JsonElement json)
 
     public override string ToString() => Id;
 
+    /// <summary>The cases of a file; InvalidDataException says in a line why there are none.</summary>
     public static IReadOnlyList<Case> Load(string path)
     {
-        var root = JsonDocument.Parse(File.ReadAllBytes(path)).RootElement;
-        var format = root.Text("format");
-        if (format != "diff-conformance/1") throw new InvalidDataException($"{path}: expected the format diff-conformance/1, got {format}");
-        return [.. root.GetProperty("cases").EnumerateArray().Select(json => new Case(json))];
+        try
+        {
+            var root = JsonDocument.Parse(File.ReadAllBytes(path)).RootElement;
+            var format = root.ValueKind == JsonValueKind.Object ? root.Text("format") : null;
+            if (format is not ("diff-conformance/1" or "diff-conformance/2"))
+                throw new InvalidDataException($"{path}: expected the format diff-conformance/1 or /2, got {format ?? "none"}");
+            if (root.Find("cases") is not { ValueKind: JsonValueKind.Array } cases) throw new InvalidDataException($"{path}: expected an array of cases");
+            return [.. cases.EnumerateArray().Select(json => new Case(json))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or ArgumentException)
+        {
+            throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+        // What JSON has in place of what was looked for.
+        catch (Exception e) when (e is KeyNotFoundException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}: expected each case to have an id and a kind, as texts", e);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 namespace Diff.Conformance;
 
-/// <summary>Inputs that must fail clearly. The cases describe them in words; here each is code.</summary>
+/// <summary>Inputs that must fail clearly. Cases are programs, or words, which here are code.</summary>
 internal static class ErrorCases
 {
     /// <summary>Build-time errors come from making the expression, others from its evaluation.</summary>
@@ -96,7 +96,8 @@ internal static class ErrorCases
     public static void Run(Case c)
     {
         var expected = c["expected_error"];
-        if (expressions.TryGetValue(c.Id, out var expression)) Errors.RequireAsExpected(() => expression().Eval(), expected);
+        if (c.Find("program") is not null) Errors.RequireAsExpected(() => EvalCase.Evaluate(c), expected);
+        else if (expressions.TryGetValue(c.Id, out var expression)) Errors.RequireAsExpected(() => expression().Eval(), expected);
         else if (actions.TryGetValue(c.Id, out var several))
             foreach (var action in several()) Errors.RequireAsExpected(action, expected);
         else if (alternatives.TryGetValue(c.Id, out var alternative)) RunAlternative(alternative, expected);

@@ -12,7 +12,7 @@ internal sealed class EvalCase
     [
         "sum", "mean", "prod", "reduce_max", "reduce_min", "var", "std", "norm2", "logsumexp", "softmax", "log_softmax", "cumsum", "cumprod",
         "reshape", "transpose", "broadcast_to", "slice", "concat", "gather", "scatter_add", "matmul", "einsum", "det", "logdet", "inv", "solve",
-        "cholesky", "conv2d", "layer_norm", "cross_entropy",
+        "cholesky", "conv2d", "layer_norm", "cross_entropy", "interpolate_linear", "interpolate_pchip", "interpolate_spline",
     ];
 
     private readonly Case _case;
@@ -40,6 +40,7 @@ internal sealed class EvalCase
             eval.CheckStepwise();
             eval.CheckEngines(options, copies: 0);
             if (eval.IsElementwise) eval.CheckEngines(options, Copies);
+            if (eval.HasFunctions) eval.CheckTransforms(options);
         }
         // The note says so where a refusal is as good as the value.
         catch (ArgumentException e) when (c.Note.Contains("clear error", StringComparison.Ordinal))
@@ -48,8 +49,19 @@ internal sealed class EvalCase
         }
     }
 
+    /// <summary>Makes the program of a case and evaluates it.</summary>
+    public static NDArray Evaluate(Case c)
+    {
+        var eval = new EvalCase(c);
+        return eval.Build([.. eval._inputs.Select(x => Ops.Variable(eval.Array(x, 0)))], e => e).Eval();
+    }
+
     private bool IsElementwise =>
-        _steps.All(s => !reducing.Contains(s.Text("op")!)) && _inputs.All(x => x.Ints("shape").SequenceEqual(_inputs[0].Ints("shape")));
+        !HasFunctions && _case.Find("fuzzer") is null
+        && _steps.All(s => s.Text("op") is { } op && Vocabulary.IsOwn(op) && !reducing.Contains(op))
+        && _inputs.All(x => x.Ints("shape").SequenceEqual(_inputs[0].Ints("shape")));
+
+    private bool HasFunctions => _steps.Any(s => FunctionWords.Find(s.Text("op")!) is not null);
 
     private string[] InputNames => [.. _inputs.Select(x => x.Text("name")!)];
 
@@ -57,10 +69,11 @@ internal sealed class EvalCase
 
     private Expr Build(Expr[] inputs, Func<Expr, Expr> each)
     {
-        var values = InputNames.Zip(inputs).ToDictionary(p => p.First, p => p.Second);
-        foreach (var step in _steps)
-            values[step.Text("out")!] = each(Vocabulary.Apply(step.Text("op")!, [.. step.Texts("args").Select(a => values[a])], step.GetProperty("attrs"), _dtype));
-        return values[_case["output"].GetString()!];
+        var scope = new Scope(_dtype);
+        // Of constants the engine knows more than of inputs.
+        scope.Name(InputNames, inputs.Zip(_inputs, (given, x) => IsConstant(x) ? Ops.Constant(Array(x, 0)) : given));
+        scope.Run(_steps, each);
+        return scope[_case["output"].GetString()!];
     }
 
     /// <summary>Value, gradients and the Hessian-vector product as one graph.</summary>
@@ -82,10 +95,29 @@ internal sealed class EvalCase
         return [.. results];
     }
 
+    /// <summary>The same derivatives by other ways: of a checkpoint, and the second one by reverse over reverse mode.</summary>
+    private Expr[] Others(Expr[] inputs)
+    {
+        var y = Ops.Checkpoint(xs => Build(xs, e => e), inputs);
+        var seed = _case.Find("cotangent") is { } g ? Ops.Constant(Array(g, 0)) : Ops.OnesLike(y);
+        List<Expr> results = [y];
+        Expr Input(string name) => inputs[System.Array.IndexOf(InputNames, name)];
+        if (Gradients.Length > 0)
+            results.AddRange(Ops.Grad(y, [.. Gradients.Select(e => Input(e.Text("input")!))], seed));
+        if (_case.Find("expected_hvp") is { } hvp)
+        {
+            var x = Input(hvp.Text("input")!);
+            results.Add(Ops.Grad(Ops.Sum(Ops.Grad(y, x, seed) * Ops.Constant(Array(hvp.GetProperty("direction"), 0))), x));
+        }
+        return [.. results];
+    }
+
     private JsonElement[] Gradients => _case.Find("expected_grad") is { } g ? [.. g.EnumerateArray()] : [];
 
     private NDArray Array(JsonElement json, int copies) =>
-        Repeated(Numbers.Of(json), copies).ToArray(_dtype == DType.Float32 ? "float32" : "float64");
+        Repeated(Numbers.Of(json), copies).ToArray(json.Text("dtype") ?? (_dtype == DType.Float32 ? "float32" : "float64"));
+
+    private static bool IsConstant(JsonElement input) => input.Find("constant")?.GetBoolean() ?? false;
 
     private static Numbers Repeated(Numbers one, int copies) => copies == 0
         ? one
@@ -118,6 +150,17 @@ internal sealed class EvalCase
                     Require.That(results[i].Same(other.Results[i]), $"{name} gives {results[i]}, {other.Engine} {other.Results[i]}{suffix}");
             else first = (name, results);
         }
+    }
+
+    /// <summary>All of it for several equal sets of inputs at once, and by other ways: what transforms make of a program computes the same.</summary>
+    private void CheckTransforms(RunOptions options)
+    {
+        const int sets = 3;
+        var (name, engine) = options.Engines[0];
+        using var stacked = Ops.Compile(xs => Ops.Vmap(slices => Derivatives(slices, 0), xs), engine);
+        Check([.. stacked.Call([.. _inputs.Select(x => Array(x, sets))]).Select(Numbers.Of)], $"{sets} sets at once, {name}", sets);
+        using var others = Ops.Compile(Others, engine);
+        Check([.. others.Call([.. _inputs.Select(x => Array(x, 0))]).Select(Numbers.Of)], $"checkpoint, reverse over reverse, {name}", 0);
     }
 
     private void Check(Numbers[] results, string where, int copies)

@@ -27,29 +27,34 @@ internal static partial class FaultCases
 
     // ---- Crashes ----------------------------------------------------------------------------------------------------
 
+    /// <summary>Two chains of processes at a time, each of which goes on from what the one before it left.</summary>
     private static void KillWhileSaving(Case c, RunOptions options)
     {
-        using var folder = new TemporaryFolder();
-        var (path, random) = (folder["checkpoint.safetensors"], new Random(1));
-        var saved = 0;
-        for (var i = 0; i < options.Times(c["recipe"].Int("loop")!.Value); i++)
+        var kills = options.Times(c["recipe"].Int("loop")!.Value);
+        Parallel.For(0, 2, chain =>
         {
-            using (var child = Child.Start([], "save-on", path, $"{saved + 1}"))
+            using var folder = new TemporaryFolder();
+            var (path, random) = (folder["checkpoint.safetensors"], new Random(chain));
+            var saved = 0;
+            for (var i = chain; i < kills; i += 2)
             {
-                // The 300 ms count from the first save, not from the start of the runtime.
-                saved = int.Parse(child.StandardOutput.ReadLine() ?? throw new FailureException("the child did not save"), null);
-                Thread.Sleep(random.Next(300));
-                child.Kill();
-                foreach (var line in child.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)) saved = int.Parse(line, null);
-                child.WaitForExit();
+                using (var child = Child.Start([], "save-on", path, $"{saved + 1}"))
+                {
+                    // The 300 ms count from the first save, not from the start of the runtime.
+                    saved = int.Parse(child.StandardOutput.ReadLine() ?? throw new FailureException("the child did not save"), null);
+                    Thread.Sleep(random.Next(300));
+                    child.Kill();
+                    foreach (var line in child.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)) saved = int.Parse(line, null);
+                    child.WaitForExit();
+                }
+                var version = Child.VersionOf(Safetensors.Load(path).Tensors);
+                Require.That(version >= saved, $"version {version} was loaded, but the save of version {saved} had returned");
+                Require.That(folder.Contents().Length <= 2, $"stray files: {string.Join(", ", folder.Contents())}");
+                saved = version;
             }
-            var version = Child.VersionOf(Safetensors.Load(path).Tensors);
-            Require.That(version >= saved, $"version {version} was loaded, but the save of version {saved} had returned");
-            Require.That(folder.Contents().Length <= 2, $"stray files: {string.Join(", ", folder.Contents())}");
-            saved = version;
-        }
-        Safetensors.Save(path, Child.Checkpoint(saved));
-        RequireOnly(folder, path);
+            Safetensors.Save(path, Child.Checkpoint(saved));
+            RequireOnly(folder, path);
+        });
     }
 
     // ---- Failing writes ---------------------------------------------------------------------------------------------
@@ -154,7 +159,7 @@ internal static partial class FaultCases
             throw new UnsupportedException("strace is not installed");
         }
         var calls = File.ReadAllLines(trace);
-        var temp = Array.FindIndex(calls, l => l.Contains(folder.Path + "/.", StringComparison.Ordinal) && l.Contains("O_CREAT", StringComparison.Ordinal));
+        var temp = Array.FindIndex(calls, l => l.Contains(folder.Path + "/.", StringComparison.Ordinal) && l.Contains("O_CREAT", StringComparison.Ordinal) && l.Contains("O_EXCL", StringComparison.Ordinal));
         Require.That(temp >= 0, "no temporary file in the target's folder");
         var (file, name) = (Descriptor().Match(calls[temp]).Groups[1].Value, Quoted().Match(calls[temp]).Groups[1].Value);
         int After(int start, string call) => Array.FindIndex(calls, Math.Max(0, start), l => l.Contains(call, StringComparison.Ordinal));

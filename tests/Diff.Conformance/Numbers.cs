@@ -31,6 +31,8 @@ internal sealed record Numbers(int[] Shape, double[] Data)
     {
         "float64" => NDArray.Create([.. Data], new Shape(Shape)),
         "float32" => NDArray.Create(Array.ConvertAll(Data, x => (float)x), new Shape(Shape)),
+        "int32" => NDArray.Create(Array.ConvertAll(Data, x => (int)x), new Shape(Shape)),
+        "int64" => NDArray.Create(Array.ConvertAll(Data, x => (long)x), new Shape(Shape)),
         "bool" => NDArray.Create(Array.ConvertAll(Data, x => x != 0), new Shape(Shape)),
         _ => throw new UnsupportedException($"element type {dtype}"),
     };

@@ -7,27 +7,33 @@ namespace Diff.Conformance;
 public static class Program
 {
     private const string Usage = """
-        Diff.Conformance [FILE] [options]
-          FILE                 cases in the format diff-conformance/1; the program's own without it
+        Diff.Conformance [FILES] [options]
+          FILES                cases in the format diff-conformance/1 or /2; the program's own without any
           --tier LIST          auto, tiles, compiled, or several with commas; tiles,compiled without it
           --threads LIST       numbers of threads; 1,2 without it. Results must be equal to the bit on all tiers and numbers of threads
           --only PREFIX        the cases whose id begins so
-          --effort X           the part of the loops of long recipes, 0 to 1; 1 without it
+          --kind LIST          eval, error, stress, file, fault, or several with commas; all without it
+          --effort X           the part of the loops of long recipes; 1 without it, more than 1 for more rounds
           --list               lists the cases instead of running them
           --verbose            a line for every case, with its time
-        Exit code: 0 when nothing failed, 1 when something did, 2 for wrong arguments.
+        Exit code: 0 when nothing failed, 1 when something did, 2 for wrong arguments or files.
         """;
 
-    /// <summary>The file of cases beside the program.</summary>
+    /// <summary>The file of cases of operations beside the program.</summary>
     public static string OwnCases => Path.Combine(AppContext.BaseDirectory, "cases.json");
+
+    /// <summary>The file of cases of loops, branches, transforms and solutions beside the program.</summary>
+    public static string OwnTransforms => Path.Combine(AppContext.BaseDirectory, "transforms.json");
 
     public static int Main(string[] args)
     {
         ArgumentNullException.ThrowIfNull(args);
         if (args is [Child.Switch, ..]) return Child.Play(args[1..]);
-        string? file = null, only = null;
+        string? only = null;
+        List<string> files = [];
         string[] tiers = ["tiles", "compiled"];
         int[] threads = [1, 2];
+        string[] kinds = ["eval", "error", "stress", "file", "fault"], wanted = kinds;
         var effort = 1.0;
         bool list = false, verbose = false;
         try
@@ -39,15 +45,17 @@ public static class Program
                 {
                     case "--tier": tiers = Next().Split(','); break;
                     case "--threads": threads = [.. Next().Split(',').Select(n => int.Parse(n, CultureInfo.InvariantCulture))]; break;
+                    case "--kind": wanted = Next().Split(','); break;
                     case "--only": only = Next(); break;
                     case "--effort": effort = double.Parse(Next(), CultureInfo.InvariantCulture); break;
                     case "--list": list = true; break;
                     case "--verbose": verbose = true; break;
-                    case var option when option.StartsWith('-') || file is not null: throw new FormatException($"{option} is not understood");
-                    default: file = args[i]; break;
+                    case var option when option.StartsWith('-'): throw new FormatException($"{option} is not understood");
+                    default: files.Add(args[i]); break;
                 }
             }
             if (tiers.Except(RunOptions.Tiers).FirstOrDefault() is { } unknown) throw new FormatException($"there is no tier {unknown}");
+            if (wanted.Except(kinds).FirstOrDefault() is { } other) throw new FormatException($"there is no kind {other}");
             if (threads.Any(n => n < 1)) throw new FormatException("a number of threads is at least 1");
         }
         catch (Exception e) when (e is FormatException or OverflowException)
@@ -55,7 +63,17 @@ public static class Program
             Console.Error.WriteLine($"{e.Message}\n{Usage}");
             return 2;
         }
-        var cases = Case.Load(file ?? OwnCases).Where(c => only is null || c.Id.StartsWith(only, StringComparison.Ordinal)).ToList();
+        if (files.Count == 0) files = [OwnCases, OwnTransforms];
+        List<Case> cases;
+        try
+        {
+            cases = [.. files.SelectMany(Case.Load).Where(c => wanted.Contains(c.Kind) && (only is null || c.Id.StartsWith(only, StringComparison.Ordinal)))];
+        }
+        catch (InvalidDataException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return 2;
+        }
         if (!list) return RunAll(cases, RunOptions.Make(tiers, threads, effort), verbose);
         foreach (var c in cases) Console.WriteLine($"{c.Kind,-6} {c.Id}");
         return 0;

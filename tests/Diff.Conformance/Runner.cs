@@ -11,7 +11,7 @@ internal enum Outcome
 /// <summary>How to run the cases.</summary>
 /// <param name="Engines">Every combination of tier and number of threads, named.</param>
 /// <param name="Engine">The engine for recipes that run once: the one tier that was asked for or auto, with the most threads.</param>
-/// <param name="Effort">The part of the loops of long recipes to go through, 1 for all.</param>
+/// <param name="Effort">The part of the loops of long recipes to go through, 1 for all, 5 for five times as many rounds.</param>
 internal sealed record RunOptions(IReadOnlyList<(string Name, EngineOptions Engine)> Engines, EngineOptions Engine, double Effort)
 {
     public static readonly string[] Tiers = ["auto", "tiles", "compiled"];
@@ -33,7 +33,7 @@ internal sealed record RunOptions(IReadOnlyList<(string Name, EngineOptions Engi
         };
     }
 
-    /// <summary>A number of repetitions, made smaller by the effort, at least 1.</summary>
+    /// <summary>A number of repetitions, times the effort, at least 1.</summary>
     public int Times(int count) => Math.Max(1, (int)(count * Effort));
 }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Diff.Fuzz;
 
 namespace Diff.Conformance;
 
@@ -11,9 +12,13 @@ internal static class Vocabulary
 
     /// <summary>Applies a word to arguments.</summary>
     public static Expr Apply(string op, Expr[] args, JsonElement attributes, DType dtype) =>
-        op == "const" ? Constant(attributes.GetProperty("value"), dtype)
+        op == "const" && attributes.Find("dtype") is null ? Constant(attributes.GetProperty("value"), dtype)
+        : op == "cast" ? Ops.Cast(args[0], attributes.Text("dtype") is { } name ? Enum.Parse<DType>(name, ignoreCase: true) : dtype)
         : words.TryGetValue(op, out var word) ? word(args, attributes)
-        : throw new UnsupportedException($"operation {op}");
+        : CaseFile.apply(op, args, attributes) ?? throw new UnsupportedException($"operation {op}");
+
+    /// <summary>Whether a word is of the format itself, not of the random graphs' table of operations.</summary>
+    public static bool IsOwn(string op) => op == "const" || words.ContainsKey(op);
 
     private static Dictionary<string, Word> Words()
     {
@@ -99,10 +104,10 @@ internal static class Vocabulary
         found["reshape"] = (a, j) => Ops.Reshape(a[0], j.Ints("shape"));
         found["transpose"] = (a, j) => Ops.Transpose(a[0], j.Ints("perm"));
         found["broadcast_to"] = (a, j) => Ops.BroadcastTo(a[0], j.Ints("shape"));
-        found["slice"] = (a, j) => a[0][[.. j.GetProperty("slices").EnumerateArray().Select(Slices)]];
+        found["slice"] = (a, j) => Sliced(a[0], [.. j.GetProperty("slices").EnumerateArray().Select((bounds, axis) => Slices(bounds, a[0].Shape[axis]))]);
         found["concat"] = (a, j) => Ops.Concat(j.Int("axis") ?? 0, a);
-        found["gather"] = (a, j) => Ops.Gather(a[0], Indices(j), j.Int("axis") ?? 0);
-        found["scatter_add"] = (a, j) => a[0] + Ops.ScatterAdd(a[1], Indices(j), a[0].Shape, j.Int("axis") ?? 0);
+        found["gather"] = (a, j) => Ops.Gather(a[0], Given(a, 1) ?? Indices(j, "indices"), j.Int("axis") ?? 0);
+        found["scatter_add"] = (a, j) => a[0] + Ops.ScatterAdd(a[1], Given(a, 2) ?? Indices(j, "indices"), a[0].Shape, j.Int("axis") ?? 0);
 
         Binary("matmul", Ops.MatMul);
         found["einsum"] = (a, j) => Ops.Einsum(j.Text("spec")!, a);
@@ -113,13 +118,22 @@ internal static class Vocabulary
         Unary("cholesky", Ops.Cholesky);
         Binary("solve", Ops.Solve);
 
+        found["interpolate_linear"] = (a, _) => Ops.InterpolateLinear(a[0], a[1], a[2]);
+        found["interpolate_pchip"] = (a, _) => Ops.InterpolatePchip(a[0], a[1], a[2]);
+        found["interpolate_spline"] = (a, j) => Ops.InterpolateSpline(a[0], a[1], a[2], Enum.Parse<SplineEnds>(j.Text("ends") ?? "NotAKnot"));
+
         found["layer_norm"] = (a, j) => Ops.LayerNorm(a[0], j.GetProperty("eps").GetDouble());
         found["conv2d"] = (a, j) => Ops.Conv2d(a[0], a[1], j.Int("stride") ?? 1, j.Int("pad") ?? 0);
-        found["cross_entropy"] = (a, j) => Ops.CrossEntropy(a[0], Ops.Constant(j.Ints("labels")));
+        found["cross_entropy"] = (a, j) => Ops.CrossEntropy(a[0], Indices(j, "labels"));
         return found;
     }
 
-    private static int[] Axes(JsonElement attributes) => attributes.Int("axis") is { } axis ? [axis] : [];
+    private static int[] Axes(JsonElement attributes) => attributes.Find("axis") switch
+    {
+        null => [],
+        { ValueKind: JsonValueKind.Array } => attributes.Ints("axis"),
+        { } axis => [axis.GetInt32()],
+    };
 
     private static bool KeepDims(JsonElement attributes) => attributes.Find("keepdims")?.GetBoolean() ?? false;
 
@@ -128,11 +142,26 @@ internal static class Vocabulary
             value.GetProperty("data").EnumerateArray().Any(x => x.ValueKind is JsonValueKind.True or JsonValueKind.False) ? "bool"
             : dtype == DType.Float32 ? "float32" : "float64"));
 
-    private static Expr Indices(JsonElement attributes) => Ops.Constant(attributes.Ints("indices"));
+    // Indices are an operand, or an attribute.
+    private static Expr? Given(Expr[] args, int place) => place < args.Length ? args[place] : null;
 
-    private static Slice Slices(JsonElement bounds) =>
-        Slice.Of(Bound(bounds[0], Index.Start), Bound(bounds[1], Index.End), bounds[2].ValueKind == JsonValueKind.Null ? 1 : bounds[2].GetInt32());
+    private static Expr Indices(JsonElement attributes, string name) => Ops.Constant(attributes.Ints(name));
 
-    private static Index Bound(JsonElement bound, Index absent) =>
-        bound.ValueKind == JsonValueKind.Null ? absent : bound.GetInt32() is var i && i < 0 ? Index.FromEnd(-i) : Index.FromStart(i);
+    private static Expr Sliced(Expr x, (Slice Part, Slice Order)[] slices)
+    {
+        var part = x[[.. slices.Select(s => s.Part)]];
+        return part[[.. slices.Select(s => s.Order)]];
+    }
+
+    /// <summary>Start, stop and step as Python means them: a part, and the order of its elements, as bounds lie between elements in C#.</summary>
+    private static (Slice Part, Slice Order) Slices(JsonElement bounds, int extent)
+    {
+        int Bound(int place, int absent, int least, int most) => bounds[place].ValueKind == JsonValueKind.Null
+            ? absent
+            : Math.Clamp(bounds[place].GetInt32() is var i && i < 0 ? i + extent : i, least, most);
+        var step = bounds[2].ValueKind == JsonValueKind.Null ? 1 : bounds[2].GetInt32();
+        if (step > 0) return (Slice.Of(Bound(0, 0, 0, extent), Bound(1, extent, 0, extent), step), Slice.All);
+        var (first, last) = (Bound(0, extent - 1, -1, extent - 1), Bound(1, -1, -1, extent - 1));
+        return (Slice.Of(Math.Min(first, last) + 1, first + 1, 1), Slice.Every(step));
+    }
 }

@@ -110,6 +110,22 @@ let ``compiled loops have the bits of those on tiles, and the values of the refe
     Array.iter2 (close 1e-12) (Reference.evaluate roots) compiled
 
 [<Fact>]
+let ``a loop whose memory grows on the way makes each iteration once`` () =
+    let a = variable "a" 0.01
+    // Each state is kept for the derivative.
+    let states, _ =
+        whileLoopWith
+            LoopOptions.Default
+            (fun s -> less s[1] (scalar 300.0))
+            (fun s -> [ s[0] + a * s[0]; s[1] + 1.0 ])
+            [ scalar 1.0; scalar 0.0 ]
+    let all =
+        (Planner.make EngineOptions.Default [||] [| states.Head; states[1]; grad states.Head a |]).Run [||]
+    Assert.Equal(Math.Pow(1.01, 300.0), all[0].Float 0, 1e-10)
+    Assert.Equal(300.0, all[1].Float 0)
+    Assert.Equal(300.0 * Math.Pow(1.01, 299.0), all[2].Float 0, 1e-7)
+
+[<Fact>]
 let ``a graph and its plan are as large for a million iterations as for ten`` () =
     let size n =
         let h, xs, y = waves LoopOptions.Default n
@@ -506,6 +522,131 @@ let ``a loop that does not end within its limit says so, in both evaluations`` (
     assign x (NDArray.op_Implicit (Math.Pow(2.0, 99.0)))
     Assert.Equal(0.5, item states.Head) // after exactly 100
 
+/// A loop's value, number of iterations, gradient and second derivative, and how often its body was computed for them.
+let private countedLoop options =
+    let calls = ref 0
+    let counted =
+        scalarOp
+            "counted"
+            (fun x ->
+                Threading.Interlocked.Increment(&calls.contents) |> ignore
+                x)
+            (fun _ _ -> scalar 1.0)
+    let x, a = variable "x" 3.0, variable "a" 0.25
+    let states, count =
+        whileLoopWith
+            options
+            (fun s -> less (square s[0]) (scalar 1e4))
+            // What is counted, no derivative needs again.
+            (fun s -> [ 1.02 * counted s[0] + exp (a * s[1]); s[1] + 0.125 ])
+            [ x; scalar 0.5 ]
+    let y = square states[0] + states[1]
+    let gradients = grads y [ x; a ]
+    let products = hvp y [ x; a ] [ scalar 0.5; scalar -1.0 ]
+    calls, [ y; cast DType.Float64 count ] @ gradients @ products, (x, a)
+
+[<Fact>]
+let ``value and gradient of a loop with a condition run it forwards once`` () =
+    let calls, results, (x, a) = countedLoop LoopOptions.Default
+    let first = Array.ofList results[..3] // value, number of iterations and gradient
+    let check tolerance (expected: NDArray[]) (results: NDArray[]) =
+        Array.iter2 (close tolerance) expected[.. results.Length - 1] results
+    let expected = Reference.evaluate (Array.ofList results)
+    let n = int (expected[1].Float 0)
+    Assert.InRange(n, 10, 60)
+    check 1e-6 expected (Evaluate.many (Array.ofList results))
+    for roots in [ first; first; [| results[0]; results[3] |]; first[2..] ] do
+        calls.Value <- 0
+        Evaluate.many roots |> ignore
+        Assert.Equal(n, calls.Value)
+    check 1e-6 expected (Evaluate.many first)
+    Assert.Contains("as the loop before it went", explain (stack 0 [ results[0]; results[2] ]))
+    // More iterations than a record begins with, in the same plan.
+    assign a (NDArray.op_Implicit -20.0)
+    assign x (NDArray.op_Implicit 1.0)
+    let expected = Reference.evaluate (Array.ofList results)
+    Assert.InRange(int (expected[1].Float 0), 200, 300)
+    calls.Value <- 0
+    check 1e-6 expected (Evaluate.many first)
+    Assert.Equal(int (expected[1].Float 0), calls.Value)
+    check 1e-6 expected (Evaluate.many (Array.ofList results))
+    // Without room for the states the gradient goes forwards by itself, in segments.
+    let calls, results, (x, a) = countedLoop (LoopOptions.Default.WithMaxRecordBytes 0L)
+    assign a (NDArray.op_Implicit -20.0)
+    assign x (NDArray.op_Implicit 1.0)
+    calls.Value <- 0
+    check 1e-6 expected (Evaluate.many (Array.ofList results[..3]))
+    Assert.InRange(calls.Value, 2 * int (expected[1].Float 0), 5000)
+    check 1e-6 expected (Evaluate.many (Array.ofList results))
+
+[<Fact>]
+let ``runs at the same time do not read each other's records`` () =
+    use both =
+        new CompiledFunction(fun xs ->
+            let states =
+                whileLoop
+                    (fun s -> less s.Head (scalar 1e3))
+                    (fun s -> [ s.Head * (1.0 + square xs[0]) ])
+                    [ xs[1] ]
+            let y = square states.Head
+            Array.ofList (y :: grads y (List.ofArray xs)))
+    let ask i =
+        both.Call([| NDArray.op_Implicit (0.1 + 0.01 * float (i % 50)); NDArray.op_Implicit 1.0 |])
+        |> Array.map (fun r -> r.Float 0)
+    let expected = Array.init 50 ask
+    Parallel.For(0, 2000, fun i -> Assert.Equal<float[]>(expected[i % 50], ask i))
+    |> ignore
+    // One that is cancelled, or fails, between value and gradient leaves nothing for the next.
+    let x = variable "x" 2.0
+    let fails = ref false
+    let failing =
+        scalarOp "failing" (fun v -> if fails.Value then invalidOp "asked to fail" else v) (fun _ _ ->
+            scalar 1.0)
+    let states =
+        whileLoop (fun s -> less s.Head (scalar 50.0)) (fun s -> [ s.Head * s.Head ]) [ x ]
+    let y = failing states.Head
+    let g = grad (square y) x
+    let first = Evaluate.many [| y; g |]
+    fails.Value <- true
+    Assert.ThrowsAny<Exception>(fun () -> Evaluate.many [| y; g |] |> ignore)
+    |> ignore
+    fails.Value <- false
+    assign x (NDArray.op_Implicit 3.0)
+    let third = Evaluate.many [| y; g |]
+    Assert.Equal(256.0, first[0].Float 0)
+    Assert.Equal(81.0, third[0].Float 0)
+    Assert.Equal(2.0 * 81.0 * 4.0 * 27.0, third[1].Float 0)
+
+/// y ← the root z of z + k·z³ = y, three times.
+[<Fact>]
+let ``a solution within a loop sees the state of its iteration`` () =
+    let k, start = variable "k" 0.375, variable "y" 1.0
+    let solved (y: Expr) =
+        Implicit.root (RootOptions()) (fun z -> z + k * (z * square z) - y) y
+    let last, _ =
+        scanWith (LoopOptions.Default.WithLength 3) (fun s _ -> [ solved s.Head ], []) [ start ] []
+    let expected = solved (solved (solved start))
+    allClose 1e-12 [ expected ] last
+    allClose 1e-10 (grads expected [ k; start ]) (grads last.Head [ k; start ])
+
+/// The constants in a checkpoint within a loop stay there: they are part of what the plan of the loop is.
+[<Fact>]
+let ``constants of checkpoints within loops are told apart by the cache of plans`` () =
+    let made (factors: float[]) =
+        let factors = constant (NDArray.Create(factors, Shape [| factors.Length |]))
+        let body (s: Expr list) =
+            checkpoint (fun xs -> sin (factors * xs.Head)) s
+        let last, _ =
+            scanWith (LoopOptions.Default.WithLength 2) (fun s _ -> [ body s ], []) [ onesLike factors ] []
+        eval last.Head
+    for n in [ 1; 3; 100 ] do
+        for factor in [ 0.5; 2.0; 0.5 ] do
+            let expected = Math.Sin(factor * Math.Sin factor)
+            close
+                1e-14
+                (NDArray.Create(Array.create n expected, Shape [| n |]))
+                (made (Array.create n factor))
+
 // ---- Looking ------------------------------------------------------------------------------------------------------------
 
 [<Fact>]
@@ -545,3 +686,40 @@ let ``listings and plans in words show what is within loops and branches`` () =
     let z = cond (greater (sum h) (scalar 0.0)) (fun a -> [ sin a[0] ]) id [ h ]
     Assert.Contains("when false", explain z.Head)
     Assert.Contains("else, of %", Print.Listing z.Head)
+
+[<Fact>]
+let ``latex says below the formula what loops and branches stand for`` () =
+    let lines (e: Expr) =
+        (Print.Latex e).Replace("\r", "").Split '\n'
+    let w, h, xs = variable "w" 2.0, variable "h" 1.0, leaf "x" 3 [ 5 ]
+    let last, _ = scan (fun s x -> [ tanh (w * s.Head + x.Head) ], []) [ h ] [ xs ]
+    Assert.Equal<string[]>(
+        [| @"\begin{aligned}"
+           @"& \operatorname{scan}_{t=0}^{4} f_{1}\left(h, x, w\right) \\"
+           @"\text{where } f_{1} &: \left(h, x, w\right) \\"
+           @"& s_{0} = h \\"
+           @"& s_{t+1} = \tanh\left(w \cdot s_{t} + x_{t}\right)"
+           @"\end{aligned}" |],
+        lines last.Head
+    )
+    // Backwards, with several sweeps and states.
+    let gradient = lines (grad last.Head w)
+    for line in
+        [ @"& s^{(2,1)}_{5} = 1 \\"
+          @"& s^{(2,1)}_{t} = w \cdot \left(1 - \left(s^{(1)}_{t+1}\right)^{2}\right) \cdot s^{(2,1)}_{t+1} \\" ] do
+        Assert.Contains(line, gradient)
+    let x = variable "x" 1.0
+    let steps =
+        whileLoop (fun s -> less (square s.Head) (scalar 9.0)) (fun s -> [ s.Head * w ]) [ x ]
+    let text = Print.Latex steps.Head
+    Assert.Contains(@"\operatorname{while} f_{1}", text)
+    Assert.Contains(@"& \text{as long as }\left(s^{(1)}_{t}\right)^{2} < 9", text)
+    let y =
+        cond
+            (greater x (scalar 0.0))
+            (fun a -> [ sin a[0] ])
+            (fun a -> (cond (less a[0] w) id (fun b -> [ exp b[0] ]) a))
+            [ x ]
+    let text = Print.Latex y.Head
+    Assert.Contains(@"y = \begin{cases} \sin\left(x\right) & \text{if } a_{1} \\", text)
+    Assert.Contains(@"\text{where } f_{2}", text)

@@ -411,13 +411,13 @@ let ``kernels that do not fit`` () =
         "conv: expected an array of axes [batch, channels, spatial...], got shape (4, 5)"
         (fun () -> conv (kernel [ 1; 1; 1 ]) (kernel [ 4; 5 ]))
     says<ShapeException>
-        "conv: an array of shape (2, 4, 5, 6) needs a kernel of axes [out, in / groups, spatial...], got shape (8, 3, 3, 3)"
+        "conv: axis 1 of the array of shape (2, 4, 5, 6) has 4 channels, but axis 1 of the kernel of shape (8, 3, 3, 3) has 3: 3 are expected"
         (fun () -> conv (kernel [ 8; 3; 3; 3 ]) image)
     says<ShapeException>
         "conv: an array of shape (2, 4, 5, 6) in 2 groups needs a kernel of axes [out, in / groups, spatial...], got shape (3, 2, 3, 3)"
         (fun () -> convWith [] Padding.Valid [] 2 (kernel [ 3; 2; 3; 3 ]) image)
     says<ShapeException>
-        "conv_transpose: an array of shape (2, 4, 5, 6) needs a kernel of axes [in, out / groups, spatial...], got shape (3, 2, 3, 3)"
+        "conv_transpose: axis 1 of the array of shape (2, 4, 5, 6) has 4 channels, but axis 0 of the kernel of shape (3, 2, 3, 3) has 3: 3 are expected"
         (fun () -> convTranspose (kernel [ 3; 2; 3; 3 ]) image)
     says<ShapeException>
         "conv: a window of 7 elements, 1 apart, reaches over 7, but spatial axis 1 of shape (2, 4, 5, 6) has 6 and a padding of 0"

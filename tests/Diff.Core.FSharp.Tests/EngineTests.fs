@@ -382,6 +382,72 @@ let ``what follows a product is one loop`` () =
         leaf 1 [ 64; 200 ] DType.Float32, leaf 2 [ 200; 100 ] DType.Float32, leaf 3 [ 100 ] DType.Float32
     fused 1 [ "product" ] (planOf Tier.Auto [| tanh (matmul x w + b) |])
 
+[<Fact>]
+let ``many short sums are few loops, and numbers are put together in one step`` () =
+    for n in [ 2; 7; 16; 300 ] do
+        for dtype in [ DType.Float32; DType.Float64 ] do
+            let derivative dtype =
+                let x, t = leaf 1 [ 60 ] dtype, leaf 2 [ n ] dtype
+                let mutable y = slice 0 (Some 59) None 1 x
+                for j in 58..-1..0 do
+                    y <- slice 0 (Some j) (Some(j + 1)) 1 x + t * y
+                [| grad (sum (square (tanh t - y))) x |]
+            let roots = derivative dtype
+            fused 5 [ "copy" ] (planOf Tier.Auto roots)
+            Assert.Equal(None, check true roots (derivative DType.Float64))
+
+[<Fact>]
+let ``parts of every length that fill an array are put there in one step`` () =
+    for dtype in [ DType.Float32; DType.Float64 ] do
+        let derivative dtype =
+            let x = leaf 1 [ 61; 3 ] dtype
+            let lengths = [ 1; 1; 2; 3; 8; 9; 37 ]
+            let starts = List.scan (+) 0 lengths
+            let parts =
+                List.mapi2
+                    (fun k start n ->
+                        let part = slice 0 (Some start) (Some(start + n)) 1 x
+                        sum (square (cumsum (k % 2) (tanh part))))
+                    starts[.. lengths.Length - 1]
+                    lengths
+            [| grad (List.reduce (+) parts) x |]
+        let roots = derivative dtype
+        let plan = planOf Tier.Auto roots
+        Assert.Equal(1, kindsOf plan |> List.filter ((=) "copy") |> List.length)
+        Assert.Equal(None, check true roots (derivative DType.Float64))
+
+/// So many functions of vectors, one after the other.
+let private deep count (x: Expr) =
+    let functions =
+        [ tanh; sigmoid; sin; (fun y -> exp (-(y * y))); (fun y -> log (y * y + 1.5)) ]
+    Seq.fold (fun y k -> functions[k % functions.Length] y + x * float k) x (seq { 1..count })
+
+[<Fact>]
+let ``loops of more functions than are inlined give the same bits`` () =
+    for columns in [ 5; 14; 16; 300 ] do
+        for count in [ 4; 12; 40 ] do
+            for dtype in [ DType.Float32; DType.Float64 ] do
+                let make dtype =
+                    let y = deep count (leaf 1 [ 3; columns ] dtype)
+                    [| y; sumOver [ 1 ] y; where (less y 0.0) y (2.0 * y) |]
+                Assert.Equal(None, check true (make dtype) (make DType.Float64))
+
+[<Fact>]
+let ``few numbers are scalar code unless loops compute their functions in less time`` () =
+    let planned n count =
+        let x = leaf 1 [ n ] DType.Float64
+        Planner.make (EngineOptions(1, Tier.Auto)) [||] [| deep count x |] |> kindsOf
+    Assert.Equal<string list>([ "scalar code" ], planned 1 40)
+    Assert.Equal<string list>([ "scalar code" ], planned 2 30)
+    Assert.Equal<string list>([ "scalar code" ], planned 14 1)
+    Assert.Equal<string list>([ "loop" ], planned 14 20)
+    let x = leaf 1 [ 14 ] DType.Float64
+    let powers = Seq.fold (fun y _ -> y * x + 1.0) x (seq { 1..40 })
+    Assert.Equal<string list>(
+        [ "scalar code" ],
+        Planner.make (EngineOptions(1, Tier.Auto)) [||] [| powers |] |> kindsOf
+    )
+
 /// The plan of one step of an optimiser for the sum of squares of one parameter times another array.
 let private stepOf (optimizer: GradientTransformation) (p: Expr) =
     let state = OptimizerState(optimizer, [| p |])

@@ -120,6 +120,46 @@ module FormatTests =
                     Assert.Equal<float[]>(Array.map float values, Array.init 6 found.Float))
 
     [<Fact>]
+    let ``npy and npz: float16 is saved as it is, and loaded so where that is asked for`` () =
+        inFolder (fun folder ->
+            // Every bit pattern, NaN too.
+            let all =
+                NDArray.Create(
+                    Array.init 65536 (fun i -> BitConverter.UInt16BitsToHalf(uint16 i)),
+                    Shape [| 256; 256 |]
+                )
+            let bits (x: NDArray) =
+                x.ToArray<Half>() |> Array.map BitConverter.HalfToUInt16Bits
+            let npy, npz = Path.Combine(folder, "h.npy"), Path.Combine(folder, "h.npz")
+            Npy.Save(npy, all)
+            Assert.Contains("'descr': '<f2'", Encoding.Latin1.GetString(File.ReadAllBytes npy)[..100])
+            Npz.Save(npz, dict [ "h", all ] |> Dictionary, true)
+            for kept, wide in
+                [ Npy.Load(npy, true), Npy.Load npy
+                  Npz.Load(npz, true)["h"], Npz.Load(npz)["h"] ] do
+                Assert.Equal(DType.Float16, kept.DType)
+                Assert.Equal<uint16[]>(bits all, bits kept)
+                Assert.Equal(DType.Float32, wide.DType)
+                Assert.Equal(all.Shape, wide.Shape)
+                for i in 0..65535 do
+                    Assert.True(wide.Float(i).Equals(all.Float i))
+            // In either byte order, with the first axis closest.
+            let big = [| 0x3Cuy; 0x00uy; 0xC0uy; 0x00uy |]
+            File.WriteAllBytes(npy, npyOf 1uy (header ">f2" "True" "(1, 2)") big)
+            Assert.Equal<Half[]>([| Half.One; Half.op_Explicit -2.0f |], Npy.Load(npy, true).ToArray<Half>())
+            let brain = NDArray.Zeros(DType.BFloat16, Shape [| 2 |])
+            let refused (save: unit -> unit) =
+                (Assert.Throws<DTypeException> save).Message
+            Assert.StartsWith(
+                "Npy.Save: NumPy has no type for bfloat16; cast it",
+                refused (fun () -> Npy.Save(npy, brain))
+            )
+            Assert.StartsWith(
+                "Npz.Save: tensor 'b': NumPy has no type for bfloat16",
+                refused (fun () -> Npz.Save(npz, dict [ "b", brain ] |> Dictionary))
+            ))
+
+    [<Fact>]
     let ``npy: an array with its first axis closest is turned round`` () =
         inFolder (fun folder ->
             let random = Random 7

@@ -36,6 +36,8 @@ let ``a run uses every word of the vocabulary, and asks every oracle often enoug
             match r.Words.TryGetValue w with
             | true, n -> n < Graphs / 400L
             | _ -> true)
+    // 8,287 when this was written; what follows what depends on the seed and the table alone.
+    Assert.True(r.Pairs.Count >= 8000, $"only {r.Pairs.Count} pairs of operations followed one another")
     Assert.True(missing.IsEmpty, $"give these a row in Operations.fs that is drawn: {missing}")
     let asked name =
         match r.Oracles.TryGetValue name with
@@ -51,7 +53,14 @@ let ``a run uses every word of the vocabulary, and asks every oracle often enoug
           "single", 1000L
           "adjoint", 1000L
           "symmetric", 500L
-          "reuse", 500L ] do
+          "reuse", 500L
+          "dead code", 400L
+          "stacked", 400L
+          "homogeneous", 400L
+          "einsum", 300L
+          "file", 250L
+          "shifted", 250L
+          "parts", 150L ] do
         Assert.True(
             asked name >= least,
             $"{name} was asked {asked name} times, expected {least}\n{Run.describe r}"
@@ -61,8 +70,11 @@ let ``a run uses every word of the vocabulary, and asks every oracle often enoug
 
 [<Fact>]
 let ``the cases of the corpus agree`` () =
-    for path in Directory.GetFiles(corpus, "*.json") do
-        let case = CaseFile.read (File.ReadAllText path)
+    let cases =
+        [ for path in Directory.GetFiles(corpus, "*.json") do
+              for case in CaseFile.read (File.ReadAllText path) -> path, case ]
+    Assert.NotEmpty cases
+    for path, case in cases do
         for wanted in [ Some case.Oracle; None ] do
             match Judge.judge wanted (Recorder()) case.Seed case.Program with
             | Judge.Agrees -> ()
@@ -73,7 +85,7 @@ let ``the cases of the corpus agree`` () =
         let near (expected: NDArray) (actual: NDArray) =
             Assert.Equal(expected.Shape, actual.Shape)
             Array.iter2
-                (fun (e: float) a -> Assert.Equal(e, a, 1e-9 + 1e-8 * abs e))
+                (fun (e: float) a -> Assert.Equal(e, a, case.Tolerance + 1e-8 * abs e))
                 (Arrays.floats expected)
                 (Arrays.floats actual)
         case.Value |> Option.iter (fun v -> near v (eval b.Outputs[0]))
@@ -88,13 +100,14 @@ let ``a program written and read again is the same, and computes the same bits``
         if p.Count < 200 then
             let text =
                 CaseFile.write
-                    { Id = "x"
-                      Program = p
-                      Seed = seed
-                      Oracle = "value"
-                      Value = None
-                      Gradient = [] }
-            let case = CaseFile.read text
+                    [ { Id = "x"
+                        Program = p
+                        Seed = seed
+                        Oracle = "value"
+                        Value = None
+                        Gradient = []
+                        Tolerance = 1e-9 } ]
+            let case = CaseFile.read text |> List.exactlyOne
             Assert.Equal(seed, case.Seed)
             Assert.Equal<Application[]>(p.Steps, case.Program.Steps)
             Assert.Equal<int list>(p.Outputs, case.Program.Outputs)
@@ -128,7 +141,7 @@ let ``a failing program shrinks to what fails in it`` () =
           Steps =
             [| step "sin" [ 0 ] []
                step "mul" [ 2; 1 ] []
-               step "sum" [ 3 ] [ "axis", Ints [ 0 ]; "keepdims", Ints [ 0 ] ]
+               step "sum" [ 3 ] [ "axis", Int 0; "keepdims", Flag false ]
                step "exp" [ 4 ] []
                step "add" [ 5; 1 ] []
                step "tanh" [ 6 ] [] |]

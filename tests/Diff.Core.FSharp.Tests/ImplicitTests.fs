@@ -219,3 +219,16 @@ let ``what has no solution says so when evaluated`` () =
                 |> ignore)
             .Message
     )
+
+[<Fact>]
+let ``a function without a minimum has none, however large its values become`` () =
+    let start = variable "x" 1.5
+    let fails f =
+        Assert.Throws<SolverException>(fun () -> eval (Implicit.argmin (MinimizeOptions()) f start) |> ignore)
+        |> ignore
+    fails (fun x -> -(square x))
+    fails (fun x -> 3.0 * x - square (square x))
+    // One that is large at its minimum is one.
+    let least =
+        Implicit.argmin (MinimizeOptions()) (fun x -> square (x - 2e4) - 1e9) start
+    Assert.Equal(2e4, item least, 1e-3)

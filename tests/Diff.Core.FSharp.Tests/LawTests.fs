@@ -43,7 +43,8 @@ let private reorders (roots: Expr[]) =
     Graph.topological roots
     |> Array.exists (fun n ->
         match n.Op with
-        | Op.Einsum _ -> true
+        | Op.Einsum _
+        | Op.Fold _ -> true
         | _ -> false)
 
 let private roundingOf (s: Sample) = if s.Digits < 9.0 then 1e-6 else 1e-12

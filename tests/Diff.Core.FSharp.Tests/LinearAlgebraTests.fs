@@ -606,7 +606,6 @@ let ``shapes and types that do not fit`` () =
     let wide, square = leaf [ [ 1; 2; 3 ]; [ 4; 5; 6 ] ], leaf [ [ 1; 2 ]; [ 3; 4 ] ]
     for name, f in
         [ "cholesky", cholesky
-          "lu", (fun a -> let p, _, _ = lu a in p)
           "solve", (fun a -> solve a a)
           "triangular_solve", (fun a -> triangularSolve false a a)
           "cholesky_solve", (fun a -> choleskySolve a a)
@@ -635,11 +634,14 @@ let ``shapes and types that do not fit`` () =
         diagonal 0 (constant (NDArray.Create([| 1.0; 2.0; 3.0 |], Shape [| 3 |]))))
 
 [<Fact>]
-let ``every word of linear algebra has a sample among those of the laws`` () =
+let ``every word of linear algebra is in a sample of the laws, or its derivative`` () =
     let flags = BindingFlags.NonPublic ||| BindingFlags.Public
     let used =
         [ for _, points, build in LinearAlgebraSamples.all do
-              for node in Graph.topological [ build (points |> List.map (variableOf "x")) ] do
+              let xs = points |> List.map (variableOf "x")
+              let y = build xs
+              // Some words are met in derivatives only.
+              for node in Graph.topological (y :: grads (sum y) xs) do
                   match node.Op with
                   | Op.Linalg word ->
                       (FSharpValue.GetUnionFields(word, typeof<Factorization>, flags) |> fst).Name
@@ -647,3 +649,108 @@ let ``every word of linear algebra has a sample among those of the laws`` () =
         |> Set
     for case in FSharpType.GetUnionCases(typeof<Factorization>, flags) do
         Assert.Contains(case.Name, used)
+
+// ---- The range of numbers -----------------------------------------------------------------------------------------------
+
+let private scaled (numbers: float list) =
+    leaf
+        [ for i in 0 .. numbers.Length - 1 ->
+              [ for j in 0 .. numbers.Length - 1 -> if i = j then numbers[i] else 0.0 ] ]
+
+[<Fact>]
+let ``determinants leave the range only where they must`` () =
+    near 1e-15 [ 1 ] (det (scaled [ 1e200; 1e-200; 1e200; 1e-200 ]))
+    near 1e-15 [ 1 ] (det (scaled [ 1e300; 1e300; 1e300; 1e-300; 1e-300; 1e-300 ]))
+    near 1e-15 [ 1e-100 ] (det (scaled [ 1e-200; 1e-200; 1e300 ]))
+    near 0.0 [ infinity ] (det (scaled [ 1e200; -1e200; -1.0 ]))
+    near 0.0 [ 0 ] (det (scaled [ 1e-200; 1e-200; 1.0 ]))
+    // Rows and columns that are both far apart: 2 − 1 with every product of magnitude 1.
+    near 1e-15 [ 1 ] (det (leaf [ [ 1e200; 1e-200 ]; [ 1e200; 2e-200 ] ]))
+    near 0.0 [ nan ] (det (leaf [ [ 0; nan ]; [ 0; 1 ] ]))
+    // Subnormal numbers and rows of zeros.
+    near 1e-12 [ 1e-10 ] (det (scaled [ 1e-310; 1e300 ]))
+    near 0.0 [ 0 ] (det (scaled [ 1e200; 0.0; 1e200 ]))
+    let a =
+        leaf
+            [ [ 1e200; 0; 0; 0 ]
+              [ 0; 1e-200; 0; 0 ]
+              [ 0; 0; 1e200; 0 ]
+              [ 0; 0; 0; 1e-200 ] ]
+    for i, expected in [ 0, 1e-200; 5, 1e200; 10, 1e-200; 15, 1e200 ] do
+        Assert.Equal(1.0, (numbers (grad (det a) a))[i] / expected, 1e-14)
+    let wide =
+        leaf
+            [ for i in 0..5 ->
+                  [ for j in 0..5 ->
+                        if i <> j then 0.0
+                        elif i % 2 = 0 then 1e200
+                        else 1e-200 ] ]
+    let gradient = numbers (grad (det wide) wide)
+    for i in 0..5 do
+        Assert.Equal(1.0, gradient[7 * i] * (if i % 2 = 0 then 1e200 else 1e-200), 1e-14)
+    // The product of what is left underflows, a factor of it does not.
+    let small = leaf [ [ 1e-200; 0 ]; [ 0; 1e-200 ] ]
+    near 1e-14 [ 1e-200; 0; 0; 1e-200 ] (grad (det small) small * 1.0)
+    Assert.Equal(1.0, (numbers (grad (det small) small))[0] * 1e200, 1e-14)
+
+[<Fact>]
+let ``determinants of float32 are those of float64, rounded once`` () =
+    let narrow n (f: int -> int -> float) =
+        let rounded = Array.init (n * n) (fun k -> float32 (f (k / n) (k % n)))
+        let at dtype =
+            variableOf "a" (NDArray.Create(Array.map float rounded, Shape [| n; n |]))
+            |> eval
+            |> constant
+            |> cast dtype
+        at DType.Float32, at DType.Float64
+    for n in 1..9 do
+        let single, double = narrow n (fun i j -> 1.0 / float (i + j + 1))
+        Assert.Equal(float32 (item (det double)), (eval (det single)).ToArray<float32>()[0])
+    let hilbert, _ = narrow 4 (fun i j -> 1.0 / float (i + j + 1))
+    Assert.Equal(1.653476e-7, item (det hilbert), 1e-13)
+    let apart =
+        constant (NDArray.Create([| 1e20f; 0f; 0f; 0f; 1e20f; 0f; 0f; 0f; 1e-10f |], Shape [| 3; 3 |]))
+    Assert.Equal(1.0, item (det apart) / 1e30, 1e-6)
+    let a = variableOf "a" (eval apart)
+    for i, expected in [ 0, 1e10; 4, 1e10 ] do
+        Assert.Equal(1.0, float ((eval (grad (det a) a)).ToArray<float32>()[i]) / expected, 1e-6)
+    Assert.Equal(infinityf, (eval (grad (det a) a)).ToArray<float32>()[8])
+
+[<Fact>]
+let ``the value of a determinant is one elimination`` () =
+    let words y =
+        Graph.topological [| y |]
+        |> Array.choose (fun e ->
+            match e.Op with
+            | Op.Linalg word -> Some word
+            | _ -> None)
+    Assert.Equal<Factorization[]>(
+        [| Factorization.Det false |],
+        words (det (leaf [ for i in 0..6 -> [ for j in 0..6 -> float (i * j % 5) ] ]))
+    )
+
+[<Fact>]
+let ``factors of oblong matrices`` () =
+    for m, n in [ 5, 3; 3, 5; 4, 1; 1, 4; 6, 5 ] do
+        let a = constant (random 41 m n)
+        let p, l, u = lu a
+        let k = min m n
+        Assert.Equal(Shape [| m; m |], p.Shape)
+        Assert.Equal(Shape [| m; k |], l.Shape)
+        Assert.Equal(Shape [| k; n |], u.Shape)
+        rounds $"lu {m}x{n}" 10 1.0 (matmul p (matmul l u) - a)
+        near 0.0 (List.replicate (m * k) 0.0) (triu 1 l)
+        near 0.0 (List.replicate (k * n) 0.0) (tril -1 u)
+        near 0.0 (List.replicate k 1.0) (einsum "ii->i" [ slice 0 None (Some k) 1 l ])
+        Assert.All(numbers l, (fun x -> Assert.True(abs x <= 1.0)))
+    // A column that depends on others: the factors are there, their derivative is not.
+    let short = leaf [ [ 1; 2 ]; [ 2; 4 ]; [ 4; 8 ] ]
+    let p, l, u = lu short
+    near 1e-15 [ 1; 2; 2; 4; 4; 8 ] (matmul p (matmul l u))
+
+[<Fact>]
+let ``where there is no derivative the operation that was called says so`` () =
+    let singular = leaf [ [ 1; 2 ]; [ 2; 4 ] ]
+    says<LinearAlgebraException> [ "slogdet:"; "singular"; "pivot 1"; "det" ] (fun () ->
+        eval (grad (snd (slogdet singular)) singular))
+    says<LinearAlgebraException> [ "logdet:"; "singular" ] (fun () -> eval (grad (logdet singular) singular))

@@ -436,8 +436,10 @@ let ``a float32 gradient of 1e30 is cut to the limit`` () =
 let ``numbers of half precision are refused when the node is made`` () =
     let words: (string * (Expr -> Expr)) list =
         [ "argsort", argsort 0
-          "argsort", sort 0
-          "argsort", (topK 2 0 >> fst)
+          "sort", sort 0
+          "top_k", (topK 2 0 >> fst)
+          "matmul", fun x -> matmul x x
+          "prod", prod
           "cummax", cummax 0
           "cummin", cummin 0
           "cumsum", cumsum 0
@@ -537,3 +539,25 @@ let ``products of integers are matrix products, and give what the definition giv
         let expected = (Reference.evaluate [| graph |])[0]
         Assert.True((bytesOf expected).SequenceEqual(bytesOf (eval graph)))
     Assert.Contains("20×20×30", explain (matmul a b))
+
+// ---- Both float types -------------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``float64 numbers are compared with all their digits beside float32`` () =
+    let n = 3000
+    let near i = if i % 3 = 0 then 1e-12 else -1e-12
+    let x = tensor "x" [ n ] (Array.init n (fun i -> 1.0 + float (i % 7)))
+    let y = tensor "y" [ n ] (Array.init n (fun i -> 1.0 + float (i % 7) + near i))
+    let a = tensor "a" [ n ] (Array.init n float32)
+    let chosen = where (less x y) (2.0 * a) (a + 1.0)
+    let expected =
+        Array.init n (fun i -> if i % 3 = 0 then 2.0f * float32 i else float32 i + 1.0f)
+    for tier in [ Diff.Kernels.Tier.Tiles; Diff.Kernels.Tier.Compiled ] do
+        let plan =
+            Planner.makeLowered
+                (EngineOptions(1, tier))
+                [||]
+                (Planner.prepare [| chosen |])
+                [| Target.Result 0 |]
+        let results = plan.Run [||]
+        Assert.Equal<float32[]>(expected, results[0].ToArray<float32>())

@@ -64,6 +64,8 @@ let all: (string * NDArray list * (Expr list -> Expr)) list =
           [ regular 14 dims ],
           (fun xs -> let u, s, vt = svd xs[0] in weigh [ u; s; vt; s * s ])
           $"pinv {dims}", [ regular 15 dims ], (fun xs -> weigh [ pinv xs[0] ])
+      for dims in oblong do
+          $"lu {dims}", [ regular 33 dims ], (fun xs -> let _, l, u = lu xs[0] in weigh [ l; u; u * u ])
       "lu with rows exchanged",
       [ NDArray.Create([| 0.3; 2.0; -1.0; 0.2; 0.5; 3.0; 4.0; 1.0; 0.1 |], Shape [| 3; 3 |]) ],
       (fun xs ->
@@ -83,6 +85,7 @@ let all: (string * NDArray list * (Expr list -> Expr)) list =
       (fun xs -> choleskySolve (cholesky xs[0]) xs[1])
       "least squares", [ regular 22 [ 4; 2 ]; right 23 [ 4 ] ], (fun xs -> lstsq xs[0] xs[1])
       "pinv of rank 1", [ right 24 [ 3 ]; right 25 [ 2 ] ], (fun xs -> pinvWith 1e-5 (einsum "i,j->ij" xs))
+      "determinant 4x4", [ regular 34 [ 2; 4; 4 ] ], (fun xs -> 0.01 * det xs[0])
       "determinant 5x5", [ regular 26 [ 5; 5 ] ], (fun xs -> 0.001 * det xs[0])
       "determinants 6x6", [ spread 27 (-1.0, 1.0) [ 2; 6; 6 ] ], (fun xs -> det xs[0])
       "power -3", [ regular 28 [ 2; 2 ] ], (fun xs -> matrixPower -3 xs[0])

@@ -179,6 +179,69 @@ let ``random symmetric patterns are recovered from few products`` () =
             close (hessian y x) (found.ToDense())
             Assert.True(found.Colors < n)
 
+/// u ← u + (neighbours' mean − u)/4, the ends fixed.
+let private diffused (u: Expr) =
+    concat
+        0
+        [ slice 0 None (Some 1) 1 u
+          0.75 * inner u + 0.125 * (left u + right u)
+          slice 0 (Some -1) None 1 u ]
+
+[<Fact>]
+let ``loops are looked into`` () =
+    let x = vector 24
+    let stepped n (f: Expr -> Expr) =
+        (scanWith (LoopOptions.Default.WithLength n) (fun s _ -> [ f s.Head ], []) [ x ] []
+         |> fst)
+            .Head
+    // Index by index, however long; neighbours of neighbours as far as there are iterations.
+    agrees 1 1 (stepped 1000 (fun s -> sin (square s))) x
+    for n in [ 1; 2; 3 ] do
+        agrees (2 * n + 1) (2 * n + 1) (stepped n diffused) x
+    // Slices, states of several sweeps, and what is stacked.
+    let _, ys =
+        scan (fun s a -> [ 0.5 * s.Head ], [ a.Head * s.Head ]) [ scalar 1.0 ] [ reshape [ 6; 4 ] x ]
+    agrees 1 1 ys.Head x
+    let last, ys =
+        scan (fun s a -> [ s.Head + sin a.Head ], [ s.Head ]) [ scalar 0.0 ] [ x ]
+    let pattern = sparsityOf ys.Head x
+    Assert.Equal(24 * 23 / 2, pattern.Count)
+    agreesTwice 1 last.Head x
+    // A Hessian, whose gradient is a loop of two sweeps: as without a loop.
+    let twice = sparseHessian (sum (square (stepped 2 (fun s -> sin (diffused s))))) x
+    let plain = sparseHessian (sum (square (sin (diffused (sin (diffused x)))))) x
+    Assert.Equal<int[]>(plain.ColumnIndices, twice.ColumnIndices)
+    Assert.Equal(plain.Colors, twice.Colors)
+    close (plain.ToDense()) (twice.ToDense())
+    // Length unknown: what iterations have in common.
+    let ended =
+        whileLoop
+            (fun s -> less (sum s.Head) (scalar 1e3))
+            (fun s -> [ s.Head * (1.0 + square s.Head) ])
+            [ x ]
+    agrees 1 1 ended.Head x
+
+[<Fact>]
+let ``long loops and branches are looked into too`` () =
+    let x = vector 30
+    let long n =
+        (scanWith
+            (LoopOptions.Default.WithLength n)
+            (fun s _ -> [ sin s.Head + 0.1 * s.Head ], [ cos s.Head ])
+            [ x ]
+            [])
+    let last, ys = long 60_000
+    Assert.Equal(30, (sparsityOf last.Head x).Count)
+    Assert.Equal(30 * 60_000, (sparsityOf ys.Head x).Count)
+    let far =
+        (scanWith (LoopOptions.Default.WithLength 60_000) (fun s _ -> [ diffused s.Head ], []) [ x ] []
+         |> fst)
+            .Head
+    Assert.Equal(28 * 30 + 2, (sparsityOf far x).Count)
+    let y =
+        cond (greater (sum x) (scalar 0.0)) (fun a -> [ sin a.Head ]) (fun a -> [ diffused a.Head ]) [ x ]
+    agrees 3 3 y.Head x
+
 [<Fact>]
 let ``what has no derivatives is refused`` () =
     let x = vector 3

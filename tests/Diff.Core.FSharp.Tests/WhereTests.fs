@@ -59,9 +59,7 @@ let private derivatives dead (f: Expr -> Expr) (isSafe: Expr -> Expr) : float[][
     let g = grad guarded x
     let v =
         reshape [ 3; 2 ] (constant (NDArray.Create([| 1.0; -2.0; 0.5; 1.5; -1.0; 2.0 |], Shape [| 6 |])))
-    [ g; grad (g * v) x; jvp g [ x ] [ v ] ]
-    |> List.map numbers
-    |> List.toArray
+    [ g; grad (g * v) x; jvp g [ x ] [ v ] ] |> List.map numbers |> List.toArray
 
 [<Theory; MemberData(nameof cases)>]
 let ``nothing of the branch not taken reaches first and second derivatives`` (name: string) =

@@ -1,4 +1,5 @@
-/// Programs as files, in the JSON of the conformance cases: a case written here is a test from then on.
+/// Programs as files of conformance cases: a case written here is a test from then on. What the format's own words cannot say is said by
+/// the names and attributes of the table of operations; docs/testing.md lists what is added to the format.
 module Diff.Fuzz.CaseFile
 
 open System
@@ -12,12 +13,17 @@ open Diff.Fuzz.Arrays
 
 /// A program, the seed that its oracles draw from, the oracle that it failed, and what is expected of it where that is known.
 type Case =
-    { Id: string
-      Program: GraphProgram
-      Seed: uint64
-      Oracle: string
-      Value: NDArray option
-      Gradient: (int * NDArray) list }
+    {
+        Id: string
+        Program: GraphProgram
+        Seed: uint64
+        Oracle: string
+        Value: NDArray option
+        /// Of the sum of the first output, with respect to leaves.
+        Gradient: (int * NDArray) list
+        /// How far from what is expected results may be.
+        Tolerance: float
+    }
 
 // ---- Numbers ------------------------------------------------------------------------------------------------------------
 
@@ -76,14 +82,34 @@ let private nameOfNode (p: GraphProgram) (n: int) =
     else
         $"r{n - p.Leaves.Length}"
 
-let private attrNode (attr: Attr) : JsonNode | null =
-    match attr with
-    | Ints values -> ints values
-    | Real x -> record [ "number", numberNode DType.Float64 x ]
-    | Text t -> word t
+/// A number that is read as one that need not be whole: with a point or an exponent.
+let private realNode (x: float) : JsonNode | null =
+    if not (Double.IsFinite x) || (x = 0.0 && Double.IsNegative x) then
+        numberNode DType.Float64 x
+    else
+        let text = x.ToString("R", Globalization.CultureInfo.InvariantCulture)
+        let isWhole = text |> Seq.forall (fun c -> Char.IsDigit c || c = '-')
+        JsonNode.Parse(if isWhole then text + ".0" else text)
 
-/// The text of a case.
-let write (case: Case) : string =
+let private attrNode (attr: Attr) : JsonNode | null =
+    let bound (b: int option) : JsonNode | null =
+        match b with
+        | Some i -> JsonValue.Create i
+        | None -> null
+    match attr with
+    | All -> null
+    | Flag f -> JsonValue.Create f
+    | Int i -> JsonValue.Create i
+    | Ints values -> ints values
+    | Real x -> realNode x
+    | Text t -> word t
+    | Bounds bounds ->
+        array [ for start, stop, step in bounds -> array [ bound start; bound stop; JsonValue.Create step ] ]
+    | Filled(dims, x) ->
+        let count = dims |> List.fold (*) 1
+        record [ "shape", ints dims; "data", array [ for _ in 1..count -> realNode x ] ]
+
+let private caseNode (case: Case) : JsonObject =
     let p = case.Program
     let name = nameOfNode p
     let leaf i (l: Leaf) : JsonNode =
@@ -107,49 +133,56 @@ let write (case: Case) : string =
               let entry = tensor g
               entry.Insert(0, "input", word (name i))
               entry :> JsonNode ]
-    let json =
-        record
-            [ "id", word case.Id
-              "kind", word "eval"
-              "area", word "fuzzer"
-              "dtype",
-              word (
-                  if p.Leaves |> Array.exists (fun l -> l.Value.DType = DType.Float32) then
-                      "float32"
-                  else
-                      "float64"
-              )
-              "inputs", array (p.Leaves |> Seq.mapi leaf)
-              "program", array (p.Steps |> Seq.mapi step)
-              "output", word (name p.Outputs.Head)
-              "also", array [ for o in p.Outputs.Tail -> word (name o) ]
-              "cotangent", null
-              "expected_value",
-              (match case.Value with
-               | Some v -> tensor v
-               | None -> null)
-              "expected_grad", (if gradient.IsEmpty then null else array gradient)
-              "expected_hvp", null
-              "accept_value", array []
-              "accept_grad", array []
-              "rtol", JsonValue.Create 1e-8
-              "atol", JsonValue.Create 1e-9
-              "sign_of_zero_matters", JsonValue.Create false
-              "policy", word "exact"
-              "fuzzer",
-              record
-                  [ "seed", word (case.Seed.ToString "x16")
-                    "oracle", word case.Oracle
-                    "version", word (string (typeof<Expr>.Assembly.GetName().Version))
-                    "vector", word $"{Vector512.IsHardwareAccelerated}/{Vector256.IsHardwareAccelerated}"
-                    "processors", JsonValue.Create Environment.ProcessorCount ] ]
-    // Short arrays on one line, so that a case can be read.
-    let options =
-        JsonSerializerOptions(
-            WriteIndented = true,
-            Encoder = Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
-        )
-    json.ToJsonString options
+    let isSingle = p.Leaves |> Array.exists (fun l -> l.Value.DType = DType.Float32)
+    record
+        [ "id", word case.Id
+          "kind", word "eval"
+          "area", word "fuzzer"
+          "dtype", word (if isSingle then "float32" else "float64")
+          "inputs", array (p.Leaves |> Seq.mapi leaf)
+          "program", array (p.Steps |> Seq.mapi step)
+          "output", word (name p.Outputs.Head)
+          "also", array [ for o in p.Outputs.Tail -> word (name o) ]
+          "cotangent", null
+          "expected_value",
+          (match case.Value with
+           | Some v -> tensor v
+           | None -> null)
+          "expected_grad", (if gradient.IsEmpty then null else array gradient)
+          "expected_hvp", null
+          "accept_value", array []
+          "accept_grad", array []
+          "rtol", JsonValue.Create 1e-8
+          "atol", JsonValue.Create case.Tolerance
+          "sign_of_zero_matters", JsonValue.Create false
+          "policy", word "exact"
+          "fuzzer",
+          record
+              [ "seed", word (case.Seed.ToString "x16")
+                "oracle", word case.Oracle
+                "version", word (string (typeof<Expr>.Assembly.GetName().Version))
+                "vector", word $"{Vector512.IsHardwareAccelerated}/{Vector256.IsHardwareAccelerated}"
+                "processors", JsonValue.Create Environment.ProcessorCount ] ]
+
+let private format = "diff-conformance/1"
+
+/// The text of a file of cases: a line for each property, and for each input and step.
+let write (cases: Case seq) : string =
+    let compact (node: JsonNode | null) : string =
+        match node with
+        | null -> "null"
+        | node -> node.ToJsonString()
+    let field (pair: KeyValuePair<string, JsonNode | null>) : string =
+        match pair.Value with
+        | :? JsonArray as items when items.Count > 0 && (items[0] :? JsonObject) ->
+            let lines = String.Join(",\n  ", items |> Seq.map compact)
+            $"\"{pair.Key}\": [\n  {lines}]"
+        | value -> $"\"{pair.Key}\": {compact value}"
+    let text (case: Case) =
+        "{" + String.Join(",\n ", caseNode case |> Seq.map field) + "}"
+    $"{{\"format\": \"{format}\",\n\"cases\": [\n"
+    + String.Join(",\n", cases |> Seq.map text)
+    + "]}\n"
 
 // ---- Reading ------------------------------------------------------------------------------------------------------------
 
@@ -171,32 +204,61 @@ let private tensorOf (dtype: DType) (e: JsonElement) : NDArray =
         NDArray.Create(values |> Array.map _.GetInt64(), shape)
     | dtype -> ofFloats dtype shape (values |> Array.map numberOf)
 
+let private isReal (e: JsonElement) =
+    e.GetRawText() |> Seq.exists (fun c -> c = '.' || c = 'e' || c = 'E')
+
 let private attrOf (e: JsonElement) : Attr =
+    let bound (b: JsonElement) =
+        if b.ValueKind = JsonValueKind.Null then
+            None
+        else
+            Some(b.GetInt32())
     match e.ValueKind with
+    | JsonValueKind.Null -> All
+    | JsonValueKind.True -> Flag true
+    | JsonValueKind.False -> Flag false
+    | JsonValueKind.Number when isReal e -> Real(e.GetDouble())
+    | JsonValueKind.Number -> Int(e.GetInt32())
+    | JsonValueKind.Array when e.GetArrayLength() > 0 && e[0].ValueKind = JsonValueKind.Array ->
+        Bounds
+            [ for b in e.EnumerateArray() -> bound b[0], bound b[1], b[2] |> bound |> Option.defaultValue 1 ]
     | JsonValueKind.Array -> Ints [ for x in e.EnumerateArray() -> x.GetInt32() ]
-    | JsonValueKind.Object -> Real(numberOf (e.GetProperty "number"))
+    | JsonValueKind.Object ->
+        let dims = [ for d in items e "shape" -> d.GetInt32() ]
+        match items e "data" |> List.map numberOf |> List.distinct with
+        | [ value ] -> Filled(dims, value)
+        | [] -> Filled(dims, 0.0)
+        | _ -> failwith "an array of different numbers is an input, not an attribute"
     | _ ->
         match e.GetString() with
-        | null -> failwith "an attribute is integers, a number or text"
+        | null ->
+            failwith "an attribute is a number, true, false, text, integers, slices or an array of one number"
+        | "nan"
+        | "inf"
+        | "-inf"
+        | "-0" -> Real(numberOf e)
         | text -> Text text
 
-/// The case that a text describes.
-let read (text: string) : Case =
-    use document = JsonDocument.Parse text
-    let root = document.RootElement
+let private attrsOf (e: JsonElement) : (string * Attr) list =
+    [ for a in e.EnumerateObject() -> a.Name, attrOf a.Value ]
+
+let private caseOf (root: JsonElement) : Case =
     let place = Dictionary<string, int>()
     let leaves =
         [| for e in items root "inputs" do
                place[textOf e "name"] <- place.Count
                { Value = tensorOf (dtypeOf (textOf e "dtype")) e
-                 IsConstant = e.GetProperty("constant").GetBoolean() } |]
+                 IsConstant =
+                   (match e.TryGetProperty "constant" with
+                    | true, c -> c.GetBoolean()
+                    | _ -> false) } |]
     let steps =
         [| for e in items root "program" do
                let args = [ for a in items e "args" -> place[nonNull (a.GetString())] ]
                place[textOf e "out"] <- place.Count
                { Op = textOf e "op"
                  Args = args
-                 Attrs = [ for a in e.GetProperty("attrs").EnumerateObject() -> a.Name, attrOf a.Value ] } |]
+                 Attrs = attrsOf (e.GetProperty "attrs") } |]
     let outputs =
         textOf root "output"
         :: [ for e in items root "also" -> nonNull (e.GetString()) ]
@@ -214,11 +276,26 @@ let read (text: string) : Case =
             Some(tensorOf DType.Float64 value)
         else
             None
-      Gradient = [ for e in items root "expected_grad" -> place[textOf e "input"], tensorOf DType.Float64 e ] }
+      Gradient = [ for e in items root "expected_grad" -> place[textOf e "input"], tensorOf DType.Float64 e ]
+      Tolerance = root.GetProperty("atol").GetDouble() }
+
+/// The cases that a text holds.
+let read (text: string) : Case list =
+    use document = JsonDocument.Parse text
+    let root = document.RootElement
+    if textOf root "format" <> format then
+        failwith $"expected a file of the format {format}"
+    items root "cases" |> List.map caseOf
+
+/// What an operation of the table means, with attributes as a case has them; null where none is called so.
+let apply (op: string) (args: Expr[]) (attributes: JsonElement) : Expr | null =
+    match Table.tryMeaning op with
+    | ValueSome meaning -> meaning (Attrs(DType.Float32, attrsOf attributes)) (List.ofArray args)
+    | ValueNone -> null
 
 /// Writes a case into a folder; gives its path.
 let save (folder: string) (case: Case) : string =
     Directory.CreateDirectory folder |> ignore
     let path = Path.Combine(folder, case.Id + ".json")
-    File.WriteAllText(path, write case + "\n")
+    File.WriteAllText(path, write [ case ])
     path

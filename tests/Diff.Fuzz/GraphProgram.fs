@@ -6,9 +6,17 @@ open Diff.Fuzz.Arrays
 
 /// What an operation is told beside its operands.
 type Attr =
+    /// All axes.
+    | All
+    | Flag of bool
+    | Int of int
     | Ints of int list
     | Real of float
     | Text of string
+    /// For each axis start, stop and step; without a bound, to the end.
+    | Bounds of (int option * int option * int) list
+    /// An array of one number.
+    | Filled of dims: int list * value: float
 
 /// The attributes of a step by name, and the type that stands for float32.
 [<Sealed>]
@@ -19,7 +27,29 @@ type Attrs(single: DType, items: (string * Attr) list) =
         match this[name] with
         | Ints xs -> xs
         | other -> failwith $"attribute {name}: expected integers, got {other}"
-    member this.Int(name: string) : int = List.head (this.Ints name)
+    member this.Int(name: string) : int =
+        match this[name] with
+        | Int i -> i
+        | other -> failwith $"attribute {name}: expected an integer, got {other}"
+    member this.Flag(name: string) : bool =
+        match this[name] with
+        | Flag f -> f
+        | other -> failwith $"attribute {name}: expected true or false, got {other}"
+    /// Some axes; none means all.
+    member this.Axes(name: string) : int[] =
+        match this[name] with
+        | All -> [||]
+        | Int axis -> [| axis |]
+        | Ints axes -> Array.ofList axes
+        | other -> failwith $"attribute {name}: expected axes, got {other}"
+    member this.Bounds(name: string) : (int option * int option * int) list =
+        match this[name] with
+        | Bounds bounds -> bounds
+        | other -> failwith $"attribute {name}: expected slices, got {other}"
+    member this.Filled(name: string) : int list * float =
+        match this[name] with
+        | Filled(dims, value) -> dims, value
+        | other -> failwith $"attribute {name}: expected an array of one number, got {other}"
     member this.Number(name: string) : float =
         match this[name] with
         | Real x -> x

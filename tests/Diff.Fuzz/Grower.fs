@@ -237,8 +237,10 @@ type Grower(random: SplitMix, setting: Setting, meaning: string -> Attrs -> Expr
         add node
 
     member this.Const(value: float, dtype: DType, dims: int list) : Node =
+        // An array without elements has no number that a file could tell.
+        let value = if List.contains 0 dims then 0.0 else value
         let node =
-            this.Step("const", [], [ "value", Real value; "dtype", Text(nameOf dtype); "shape", Ints dims ])
+            this.Step("const", [], [ "value", Filled(dims, value); "dtype", Text(nameOf dtype) ])
         constants[node.Index] <- value
         node
 
@@ -274,7 +276,7 @@ type Grower(random: SplitMix, setting: Setting, meaning: string -> Attrs -> Expr
             steps
             |> Seq.choose (fun (s, n) ->
                 match (s: Application).Attrs with
-                | ("value", Real v) :: _ when s.Op = "const" && n.DType = x.DType -> Some v
+                | ("value", Filled(_, v)) :: _ when s.Op = "const" && n.DType = x.DType -> Some v
                 | _ -> None)
             |> Array.ofSeq
         let roll = random.Unit()

@@ -36,7 +36,7 @@ let private flavours: (float * Flavour)[] =
        0.04, Flavour.Extreme
        0.04, Flavour.Special |]
 
-let private settingOf (r: SplitMix) (kind: Kind) : Setting =
+let private settingOf (r: SplitMix) (kind: Kind) : Diff.Fuzz.Setting =
     let flavour = r.Weighted flavours
     let types =
         r.Weighted
@@ -124,8 +124,7 @@ let private deep (r: SplitMix) : GraphProgram =
     let add op args attrs =
         steps.Add { Op = op; Args = args; Attrs = attrs }
         leaves.Length + steps.Count - 1
-    let half =
-        add "const" [] [ "value", Real 0.5; "dtype", Text "float64"; "shape", Ints [] ]
+    let half = add "const" [] [ "value", Filled([], 0.5); "dtype", Text "float64" ]
     let mutable last = 0
     while steps.Count < length do
         let older = if r.Chance 0.1 then r.Below 3 else max 0 (last - r.Below 4)
@@ -155,10 +154,10 @@ let private wide (r: SplitMix) : GraphProgram =
               let start = r.Below 3
               match r.Below 3 with
               | 0 -> from
-              | 1 -> add "slice" [ from ] [ "axis", Ints [ 0 ]; "bounds", Ints [ start; start + 2; 1 ] ]
+              | 1 -> add "slice" [ from ] [ "slices", Bounds [ Some start, Some(start + 2), 1 ] ]
               | _ -> add "sin" [ from ] [] ]
-    let joined = add "concat" parts [ "axis", Ints [ 0 ] ]
-    let total = add "mean" [ joined ] [ "axis", Ints []; "keepdims", Ints [ 0 ] ]
+    let joined = add "concat" parts [ "axis", Int 0 ]
+    let total = add "mean" [ joined ] [ "axis", All; "keepdims", Flag false ]
     let last = add "mul" [ joined; total ] []
     { Leaves = leaves
       Steps = steps.ToArray()

@@ -22,7 +22,11 @@ let keepsExact (e: Expr) : bool =
     | Op.StopGradient
     | Op.Barrier
     | Op.Reduce _
-    | Op.ArgReduce _ -> true
+    | Op.ArgReduce _
+    | Op.ArgRunning _
+    | Op.ArgSort _
+    | Op.SearchSorted _
+    | Op.TakeAlong _ -> true
     | Op.Cast -> e.DType <> DType.Float32 || e.Args[0].DType <> DType.Float64
     | Op.Einsum spec ->
         spec.Inputs.Length = 1
@@ -146,7 +150,8 @@ let private closest (axis: int) (x: NDArray) =
 /// How far the operands are from the nearest kink.
 let nearest (e: Expr) (args: NDArray[]) : float =
     let between (x: float) (y: float) =
-        if x = y then 0.0
+        // Rounding does not part infinite numbers.
+        if x = y && Double.IsFinite x then 0.0
         elif Double.IsFinite x && Double.IsFinite y then abs (x - y)
         else infinity
     match e.Op with

@@ -5,6 +5,7 @@ open System
 open Diff
 open Diff.Kernels
 open Diff.Fuzz.Arrays
+open Diff.Fuzz.Transformed
 
 let private dot (xs: NDArray[]) (ys: NDArray[]) =
     Array.fold2
@@ -13,16 +14,6 @@ let private dot (xs: NDArray[]) (ys: NDArray[]) =
         0.0
         xs
         ys
-
-let private values (roots: Expr[]) : NDArray[] =
-    (Oracles.planOf Tier.Tiles (Planner.prepare roots)).Run [||]
-
-/// Values, and the largest number on the way by the reference.
-let private scaleOf (roots: Expr[]) : float =
-    largest (Reference.evaluate (Graph.topological (Control.inlineAll roots)))
-
-let private near (note: Recorder) oracle allowed (expected: NDArray[]) (actual: NDArray[]) =
-    Array.iteri2 (fun k e a -> note.Compare(oracle, allowed, $"leaf {k}", e, a)) expected actual
 
 /// Pulling back 2g − 3h gives what g gives, twice, less three times what h gives; and y + y has twice the gradient of y.
 let private linear (s: Subject) (b: Built) (note: Recorder) scale =
@@ -68,23 +59,6 @@ let private symmetric (s: Subject) (b: Built) (note: Recorder) =
         fun () -> $"⟨w, Hv⟩ = {left:R}, ⟨v, Hw⟩ = {right:R}"
     )
 
-/// Leaves seen through a reversal of their axes: the gradient is reversed too.
-let private arranged (s: Subject) (b: Built) (note: Recorder) scale expected =
-    let turned = b.Floats |> Array.map (fun x -> eval (transpose x))
-    let inner = turned |> Array.map (variableOf "t")
-    let other =
-        let at = b.FloatLeaves |> Array.mapi (fun k leaf -> leaf, k) |> dict
-        GraphProgram.buildWith
-            Table.meaning
-            DType.Float64
-            (fun i value ->
-                match at.TryGetValue i with
-                | true, k -> transpose inner[k]
-                | _ -> variableOf "" value)
-            s.Program
-    let g = Gradient.grad Unconnected.Zeros (s.Loss other) inner |> Array.map transpose
-    near note "arranged" (1e-11 * scale) expected (values g)
-
 /// Leaves through a function index by index: f(s(t)) has the gradient s′(t)·∇f.
 let private chained (s: Subject) (b: Built) (note: Recorder) scale (expected: NDArray[]) =
     // s(t) = sinh t = (eᵗ − e⁻ᵗ)/2, t = asinh x.
@@ -94,16 +68,7 @@ let private chained (s: Subject) (b: Built) (note: Recorder) scale (expected: ND
             let v = eval x
             variableOf "t" (NDArray.Create(floats v |> Array.map Math.Asinh, v.Shape)))
     let through (t: Expr) = 0.5 * (exp t - exp -t)
-    let other =
-        let at = b.FloatLeaves |> Array.mapi (fun k leaf -> leaf, k) |> dict
-        GraphProgram.buildWith
-            Table.meaning
-            DType.Float64
-            (fun i value ->
-                match at.TryGetValue i with
-                | true, k -> through inner[k]
-                | _ -> variableOf "" value)
-            s.Program
+    let other = rebuilt s b (fun k -> through inner[k])
     let g = Gradient.grad Unconnected.Zeros (s.Loss other) inner
     let slope =
         b.Floats
@@ -131,20 +96,7 @@ let private folded (s: Subject) (b: Built) (note: Recorder) scale =
 let private recomputed (s: Subject) (b: Built) (note: Recorder) scale expected =
     let y = checkpoint (fun _ -> b.Outputs[0]) (List.ofArray b.Floats)
     let inside =
-        Control.checkpoint
-            (fun holes ->
-                let at = b.FloatLeaves |> Array.mapi (fun k leaf -> leaf, k) |> dict
-                let built =
-                    GraphProgram.buildWith
-                        Table.meaning
-                        DType.Float64
-                        (fun i value ->
-                            match at.TryGetValue i with
-                            | true, k -> holes[k]
-                            | _ -> variableOf "" value)
-                        s.Program
-                built.Outputs[0])
-            b.Floats
+        Control.checkpoint (fun holes -> (rebuilt s b (fun k -> holes[k])).Outputs[0]) b.Floats
     for y in [ y; inside ] do
         let loss = s.Loss { b with Outputs = [| y |] }
         near
@@ -187,15 +139,22 @@ let private varied (s: Subject) (note: Recorder) =
     let other (step: Application) =
         let change (name: string, attr: Attr) =
             match step.Op, name, attr with
-            | "const", "value", Real v -> name, Real(if r.Chance 0.5 then Math.BitIncrement v else v + 0.25)
-            | "slice", "bounds", Ints [ a; b; step ] ->
+            | "const", "value", Filled(dims, v) ->
+                name, Filled(dims, (if r.Chance 0.5 then Math.BitIncrement v else v + 0.25))
+            | "slice", "slices", Bounds bounds ->
                 // The other direction begins elsewhere; a longer step begins where this one does.
-                name, Ints [ a; b; (if r.Chance 0.4 then -step else step + sign step) ]
+                let change =
+                    if r.Chance 0.4 then
+                        (~-)
+                    else
+                        (fun step -> step + sign step)
+                let axis = bounds.Length - 1
+                let start, stop, step = bounds[axis]
+                name, Bounds(List.updateAt axis (start, stop, change step) bounds)
             | "embed", "steps", Ints steps -> name, Ints(steps |> List.map (fun s -> s + r.Between(0, 1)))
             | "embed", "starts", Ints starts -> name, Ints(starts |> List.map (fun a -> a + r.Between(-1, 1)))
-            | "unfold", "dilation", Ints [ 1 ] -> name, Ints [ 2 ]
-            | _, "axis", Ints [ axis ] when step.Op <> "reduce" ->
-                name, Ints [ (if axis <> 0 then 0 else -1) ]
+            | "unfold", "dilation", Int 1 -> name, Int 2
+            | _, "axis", Int axis -> name, Int(if axis <> 0 then 0 else -1)
             | "transpose", "perm", Ints order -> name, Ints(List.rev order)
             | _ -> name, attr
         { step with
@@ -258,3 +217,19 @@ let check (s: Subject) (note: Recorder) (asked: string -> float -> bool) (scan: 
                 varied s note
             if isApart && asked "reuse" 0.1 then
                 reused s b note scale expected.Value
+            if asked "stacked" 0.05 then
+                stacked s b note scale
+            if asked "parts" 0.04 then
+                inParts s b note
+            if asked "dead code" 0.05 then
+                accompanied s b note scale
+            if asked "file" 0.06 then
+                filed s b note scale
+            if asked "shifted" 0.05 then
+                shifted s b note scale
+            if asked "homogeneous" 0.05 then
+                homogeneous s b note
+            if asked "einsum" 0.15 then
+                contracted s b note
+            if asked "masked" 0.05 then
+                masked s note

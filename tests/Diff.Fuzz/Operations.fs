@@ -37,7 +37,8 @@ let internal upToRank n (x: Node) = x.Rank <= n
 // ---- Attributes ---------------------------------------------------------------------------------------------------------
 
 let internal ints name (values: int list) = name, Ints values
-let internal flag name (value: bool) = name, Ints [ (if value then 1 else 0) ]
+let internal whole name (value: int) : string * Attr = name, Int value
+let internal flag name (value: bool) = name, Flag value
 
 /// An axis, counted from either end.
 let internal axisOf (g: Grower) (x: Node) =
@@ -51,6 +52,12 @@ let internal someAxes (g: Grower) (x: Node) : int list =
     else
         [ for axis in g.Random.Some [| 0 .. x.Rank - 1 |] ->
               if g.Random.Chance 0.2 then axis - x.Rank else axis ]
+
+let private axesAttr (axes: int list) : Attr =
+    match axes with
+    | [] -> All
+    | [ axis ] -> Int axis
+    | axes -> Ints axes
 
 let private reducedBy (axes: int list) (x: Node) =
     let axes = axes |> List.map (fun a -> if a < 0 then a + x.Rank else a)
@@ -176,7 +183,7 @@ let private leaves =
           (fun g x ->
               let c = g.Const(float (float32 (g.Number())), x.DType, g.PartOf x.Dims)
               g.Step("add", [ x; c ], []))
-          (fun a _ -> full (a.Ints "shape") (a.DType "dtype") (a.Number "value"))
+          (fun a _ -> let dims, value = a.Filled "value" in full dims (a.DType "dtype") value)
       row
           "iota"
           0.6
@@ -188,7 +195,7 @@ let private leaves =
                   g.Step(
                       "iota",
                       [],
-                      [ ints "shape" x.Dims; ints "axis" [ shown ]; "dtype", Text(nameOf dtype) ]
+                      [ ints "shape" x.Dims; whole "axis" shown; "dtype", Text(nameOf dtype) ]
                   )
               if dtype = x.DType then
                   let factor = 1.0 / float (max 1 x.Dims[axis])
@@ -198,9 +205,7 @@ let private leaves =
                       g.Step(
                           "const",
                           [],
-                          [ "value", Real(float (g.Random.Below 4))
-                            "dtype", Text(nameOf dtype)
-                            ints "shape" [] ]
+                          [ "value", Filled([], float (g.Random.Below 4)); "dtype", Text(nameOf dtype) ]
                       )
                   let chosen = g.Step(g.Random.Pick [| "lt"; "ge"; "eq" |], [ i; bound ], [])
                   g.Step("where", [ chosen; x; g.Const(0.0, x.DType, []) ], []))
@@ -300,18 +305,19 @@ let private drawEinsum (g: Grower) (x: Node) : Node =
         else
             output
     // A label that stands there twice puts the value on a diagonal.
-    let output =
+    let diagonal =
         if output.Length > 0 && output.Length < 4 && g.Random.Chance 0.05 then
             Array.append output [| g.Random.Pick output |]
         else
             output
-    let notation = String.Join(",", List.map fst operands) + "->" + String output
-    let extents =
-        if extra then
-            [ ints "z" [ g.Random.Between(1, 3) ] ]
+    let notation = String.Join(",", List.map fst operands) + "->" + String diagonal
+    let extents = if extra then [ whole "z" (g.Random.Between(1, 3)) ] else []
+    let word =
+        if extra || diagonal.Length > output.Length then
+            "expanded_einsum"
         else
-            []
-    let y = g.Step("einsum", List.map snd operands, ("spec", Text notation) :: extents)
+            "einsum"
+    let y = g.Step(word, List.map snd operands, ("spec", Text notation) :: extents)
     if y.IsFloat && summed > 4.0 then
         scaled g (1.0 / Math.Sqrt summed) y
     else
@@ -335,11 +341,15 @@ let private drawMatmul (g: Grower) (x: Node) : Node =
 
 let private contractions =
     [ row "einsum" 5.0 (both ofNumbers (upToRank 4)) drawEinsum (fun a xs ->
-          let notation = a.Text "spec"
-          if notation.Contains 'z' then
-              Einsum.make notation (Dictionary(dict [ 'z', a.Int "z" ])) (Array.ofList xs)
-          else
-              Einsum.make notation (Dictionary()) (Array.ofList xs))
+          Einsum.make (a.Text "spec") (Dictionary()) (Array.ofList xs))
+      // Labels that no operand has, or that the output has twice; it is drawn by the one before.
+      row "expanded_einsum" 0.0 any (fun _ _ -> raise Refused) (fun a xs ->
+          let extents =
+              if (a.Text "spec").Contains 'z' then
+                  dict [ 'z', a.Int "z" ]
+              else
+                  dict []
+          Einsum.make (a.Text "spec") (Dictionary extents) (Array.ofList xs))
       row "matmul" 2.0 (both ofFloats withAxes) drawMatmul (fun _ xs -> matmul xs[0] xs[1]) ]
 
 // ---- The same numbers elsewhere -----------------------------------------------------------------------------------------------
@@ -389,12 +399,13 @@ let rec private drawSlice (g: Grower) (x: Node) : Node =
     let n = x.Dims[axis]
     let bound () =
         if g.Random.Chance 0.35 then
-            Int32.MinValue
+            None
         else
-            g.Random.Between(-n - 1, n + 1)
+            Some(g.Random.Between(-n - 1, n + 1))
     let step = g.Random.Pick [| 1; 1; 2; 3; -1; -1; -2 |]
-    let part =
-        g.Step("slice", [ x ], [ ints "axis" [ shown ]; ints "bounds" [ bound (); bound (); step ] ])
+    let own = bound (), bound (), step
+    let before = List.replicate axis (None, None, 1)
+    let part = g.Step("slice", [ x ], [ "slices", Bounds(before @ [ own ]) ])
     // A slice of a slice is one slice.
     if part.Dims[axis] > 1 && g.Random.Chance 0.25 then
         drawSlice g part
@@ -433,10 +444,10 @@ let private drawUnfold (g: Grower) (x: Node) : Node =
     g.Step(
         "unfold",
         [ x ],
-        [ ints "axis" [ shown ]
-          ints "size" [ size ]
-          ints "step" [ g.Random.Between(1, 3) ]
-          ints "dilation" [ dilation ] ]
+        [ whole "axis" shown
+          whole "size" size
+          whole "step" (g.Random.Between(1, 3))
+          whole "dilation" dilation ]
     )
 
 let private drawFold (g: Grower) (x: Node) : Node =
@@ -451,10 +462,10 @@ let private drawFold (g: Grower) (x: Node) : Node =
     g.Step(
         "fold",
         [ x ],
-        [ ints "axis" [ axis ]
-          ints "extent" [ extent ]
-          ints "step" [ step ]
-          ints "dilation" [ dilation ] ]
+        [ whole "axis" axis
+          whole "extent" extent
+          whole "step" step
+          whole "dilation" dilation ]
     )
 
 let private drawConcat (g: Grower) (x: Node) : Node =
@@ -469,7 +480,7 @@ let private drawConcat (g: Grower) (x: Node) : Node =
               | ValueSome y -> y
               | ValueNone -> g.Leaf(replace axis (g.Random.Pick [| 0; 1; 1; 2; 3; 4 |]) x.Dims, x.DType) ]
     let operands = g.Random.Shuffle(Array.ofList (x :: others)) |> List.ofArray
-    g.Step("concat", operands, [ ints "axis" [ shown ] ])
+    g.Step("concat", operands, [ whole "axis" shown ])
 
 let private drawGather (g: Grower) (x: Node) : Node =
     let struct (axis, shown) = axisOf g x
@@ -483,30 +494,25 @@ let private drawGather (g: Grower) (x: Node) : Node =
     let found =
         // Where the largest is, or numbers of their own; negative ones count from the end.
         if x.IsFloat && g.Random.Chance 0.15 then
-            g.Step("argmax", [ x ], [ ints "axis" [ axis ] ])
+            g.Step("argmax", [ x ], [ whole "axis" axis ])
         elif g.Random.Chance 0.3 then
             let positive = g.Indices(dims, n)
             let bound =
-                g.Step(
-                    "const",
-                    [],
-                    [ "value", Real(float n)
-                      "dtype", Text(nameOf positive.DType)
-                      ints "shape" [] ]
-                )
+                g.Step("const", [], [ "value", Filled([], float n); "dtype", Text(nameOf positive.DType) ])
             g.Step("sub", [ positive; bound ], [])
         else
             g.Indices(dims, n)
     if countOf (x.Dims[.. axis - 1] @ found.Dims @ x.Dims[axis + 1 ..]) > int64 g.Setting.MostElements then
         raise Refused
-    g.Step("gather", [ x; found ], [ ints "axis" [ shown ] ])
+    g.Step("gather", [ x; found ], [ whole "axis" shown ])
 
 let private drawScatter (g: Grower) (x: Node) : Node =
     let struct (axis, _) = axisOf g x
     let n = x.Dims[axis]
     let extent = g.Random.Between(1, 6)
     let found = g.Indices([ n ], extent)
-    g.Step("scatter_add", [ x; found ], [ ints "axis" [ axis ]; ints "shape" (replace axis extent x.Dims) ])
+    let zeros = g.Const(0.0, x.DType, replace axis extent x.Dims)
+    g.Step("scatter_add", [ zeros; x; found ], [ whole "axis" axis ])
 
 let private moves =
     [ row "reshape" 2.0 any drawReshape (fun a xs -> reshape (a.Ints "shape") xs[0])
@@ -531,11 +537,11 @@ let private moves =
               g.Step("broadcast_to", [ x ], [ ints "shape" wider ]))
           (fun a xs -> broadcastTo (a.Ints "shape") xs[0])
       row "slice" 2.5 withAxes drawSlice (fun a xs ->
-          let optional n =
-              if n = Int32.MinValue then None else Some n
-          match a.Ints "bounds" with
-          | [ start; stop; step ] -> slice (a.Int "axis") (optional start) (optional stop) step xs[0]
-          | other -> failwith $"slice: bounds {other}")
+          let along x (axis, bounds) =
+              match bounds with
+              | None, None, 1 -> x
+              | start, stop, step -> slice axis start stop step x
+          a.Bounds "slices" |> List.indexed |> List.fold along xs[0])
       row "embed" 1.5 withAxes drawEmbed (fun a xs ->
           Window.embed
               (Array.ofList (a.Ints "starts"))
@@ -549,7 +555,7 @@ let private moves =
       row "concat" 2.0 withAxes drawConcat (fun a xs -> concat (a.Int "axis") xs)
       row "gather" 2.0 withAxes drawGather (fun a xs -> gather (a.Int "axis") xs[1] xs[0])
       row "scatter_add" 1.5 (both ofNumbers withAxes) drawScatter (fun a xs ->
-          scatterAdd (a.Int "axis") (a.Ints "shape") xs[1] xs[0]) ]
+          xs[0] + scatterAdd (a.Int "axis") (dimsOf xs[0].Shape) xs[2] xs[1]) ]
 
 // ---- Reductions ---------------------------------------------------------------------------------------------------------------
 
@@ -561,10 +567,10 @@ let private reduction name weight fits (normal: float -> float) (f: bool -> int[
         (fun g x ->
             let axes = someAxes g x
             let y =
-                g.Step(name, [ x ], [ ints "axis" axes; flag "keepdims" (g.Random.Chance 0.4) ])
+                g.Step(name, [ x ], [ "axis", axesAttr axes; flag "keepdims" (g.Random.Chance 0.4) ])
             let factor = normal (float (max 1 (reducedBy axes x)))
             if factor <> 1.0 && y.IsFloat then scaled g factor y else y)
-        (fun a xs -> f (a.Int "keepdims" = 1) (Array.ofList (a.Ints "axis")) xs[0])
+        (fun a xs -> f (a.Flag "keepdims") (a.Axes "axis") xs[0])
 
 let private along name weight fits (f: int -> Expr -> Expr) =
     row
@@ -573,13 +579,13 @@ let private along name weight fits (f: int -> Expr -> Expr) =
         fits
         (fun g x ->
             let struct (_, shown) = axisOf g x
-            g.Step(name, [ x ], [ ints "axis" [ shown ] ]))
+            g.Step(name, [ x ], [ whole "axis" shown ]))
         (fun a xs -> f (a.Int "axis") xs[0])
 
 /// A position becomes a number again, so that the graph goes on from it.
 let private drawArg name (g: Grower) (x: Node) : Node =
     let struct (_, shown) = axisOf g x
-    let at = g.Step(name, [ x ], [ ints "axis" [ shown ] ])
+    let at = g.Step(name, [ x ], [ whole "axis" shown ])
     if g.Random.Chance 0.5 then
         g.Step("cast", [ at ], [ "dtype", Text(nameOf x.DType) ])
     else
@@ -600,10 +606,6 @@ let private reductions =
       row "argmin" 0.5 (both ofFilled withAxes) (drawArg "argmin") (fun a xs -> argmin (a.Int "axis") xs[0]) ]
 
 // ---- What is made of several ----------------------------------------------------------------------------------------------------
-
-let private layerNorm (x: Expr) =
-    let centred = x - meanKeeping [ -1 ] x
-    centred / sqrt (meanKeeping [ -1 ] (square centred) + 0.125)
 
 let private drawConv (g: Grower) (x: Node) : Node =
     let spatial = x.Dims[2..]
@@ -640,8 +642,8 @@ let private composites =
           "layer_norm"
           1.0
           (both ofFloats (both withAxes filled))
-          (fun g x -> g.Step("layer_norm", [ x ], []))
-          (fun _ xs -> layerNorm xs[0])
+          (fun g x -> g.Step("layer_norm", [ x ], [ "eps", Real 0.125 ]))
+          (fun a xs -> layerNorm (a.Number "eps") xs[0])
       row
           "clip"
           0.7
@@ -651,23 +653,23 @@ let private composites =
               g.Step("clip", [ x ], [ "lo", Real low; "hi", Real(low + 1.0) ]))
           (fun a xs -> clip (a.Number "lo") (a.Number "hi") xs[0])
       row
-          "cross_entropy"
+          "cross_entropies"
           1.0
           (both ofFloats (fun x -> x.Rank > 0 && List.last x.Dims > 0))
           (fun g x ->
               let classes = List.last x.Dims
-              g.Step("cross_entropy", [ x; g.Indices(List.take (x.Rank - 1) x.Dims, classes) ], []))
+              g.Step("cross_entropies", [ x; g.Indices(List.take (x.Rank - 1) x.Dims, classes) ], []))
           (fun _ xs -> crossEntropyOfClasses xs[0] xs[1])
       row
-          "soft_cross_entropy"
+          "soft_cross_entropies"
           0.5
           (both ofFloats (fun x -> x.Rank > 0 && List.last x.Dims > 0))
-          (fun g x -> g.Step("soft_cross_entropy", [ x; g.Leaf(x.Dims, x.DType) ], []))
+          (fun g x -> g.Step("soft_cross_entropies", [ x; g.Leaf(x.Dims, x.DType) ], []))
           (fun _ xs -> crossEntropyOfDistributions xs[0] xs[1])
       row "norm2" 0.7 (both ofFloats filled) (fun g x -> g.Step("norm2", [ x ], [])) (fun _ xs ->
           frobeniusNorm xs)
       row "conv" 2.0 images drawConv (fun a xs ->
-          let padding = if a.Int "same" = 1 then Padding.Same else Padding.Valid
+          let padding = if a.Flag "same" then Padding.Same else Padding.Valid
           convWith (a.Ints "stride") padding (a.Ints "dilation") 1 xs[1] xs[0])
       row "max_pool" 1.0 images (drawPool "max_pool") (fun a xs ->
           maxPoolWith (a.Ints "size") (a.Ints "stride") Padding.Valid [] xs[0])
@@ -685,34 +687,31 @@ let private cube = scalarOp "cube" (fun x -> x * x * x) (fun x _ -> 3.0 * x * x)
 
 let private extensions =
     [ row
-          "checkpoint"
+          "sine_checkpoint"
           1.2
           ofFloats
           (fun g x ->
               let y = g.Inside(-4.0, 4.0, g.Partner x)
               let x = g.Inside(-4.0, 4.0, x)
-              g.Step("checkpoint", [ x; y ], [ "body", Text(fst (g.Random.Pick(Array.ofList bodies))) ]))
+              g.Step("sine_checkpoint", [ x; y ], [ "body", Text(fst (g.Random.Pick(Array.ofList bodies))) ]))
           (fun a xs -> checkpoint (bodies |> List.find (fst >> (=) (a.Text "body")) |> snd) xs)
       row
-          "scan"
+          "tanh_scan"
           1.0
           ofFloats
           (fun g x ->
               let y = g.Inside(-4.0, 4.0, g.Partner x)
               let x = g.Inside(-4.0, 4.0, x)
               g.Step(
-                  "scan",
+                  "tanh_scan",
                   [ x; y ],
                   [ flag "reverse" (g.Random.Chance 0.5)
-                    ints "length" [ g.Random.Between(0, 3) ] ]
+                    whole "length" (g.Random.Between(0, 3)) ]
               ))
           (fun a xs ->
               let options =
                   let forwards = LoopOptions.Default.WithLength(a.Int "length")
-                  if a.Int "reverse" = 1 then
-                      forwards.Reversed()
-                  else
-                      forwards
+                  if a.Flag "reverse" then forwards.Reversed() else forwards
               let shift = tanh (sum xs[1])
               let states, ys =
                   scanWith
@@ -722,15 +721,15 @@ let private extensions =
                       []
               states.Head + sumOver [ 0 ] ys.Head)
       row
-          "cond"
+          "sine_cond"
           1.0
           ofFloats
           (fun g x ->
               let y = g.Inside(-4.0, 4.0, g.Partner x)
               let x = g.Inside(-4.0, 4.0, x)
-              g.Step("cond", [ x; y ], [ flag "side" (g.Random.Chance 0.5) ]))
+              g.Step("sine_cond", [ x; y ], [ flag "side" (g.Random.Chance 0.5) ]))
           (fun a xs ->
-              let side = Expr.op_Implicit (a.Int "side" = 1)
+              let side = Expr.op_Implicit (a.Flag "side")
               cond side (fun ys -> [ sin ys[0] * ys[1] ]) (fun ys -> [ ys[0] - tanh ys[1] ]) xs
               |> List.head)
       // It is written for float64.

@@ -241,22 +241,88 @@ let digest (programs: GraphProgram seq) : string =
             hash.AppendData(Span.op_Implicit (Arrays.bytesOf value): ReadOnlySpan<byte>)
     Convert.ToHexString(hash.GetHashAndReset())
 
+/// What the reference says of a program: the value of its first output, the gradient of its sum, and how far from them rounding may lead.
+/// None where the order of evaluation may matter: not all is finite, or rounded numbers are compared.
+let expectation (p: GraphProgram) (seed: uint64) : struct (NDArray * (int * NDArray) list * float) voption =
+    let s = Subject(p, seed)
+    let order = if s.Derives then Order.First else Order.Values
+    let b = s.Precise
+    let y = b.Outputs[0]
+    let gradient =
+        if s.Derives then
+            Gradient.grad Unconnected.Zeros (sum y) b.Floats
+        else
+            [||]
+    let struct (_, rounding) = Oracles.expected s order
+    let values = Reference.evaluate (Array.append [| y |] gradient)
+    if
+        rounding.IsFinite
+        && Array.forall Arrays.isFinite values
+        && (Scan.of' s).IsRobust
+    then
+        // The loss is a weighted mean of the output, the sum may be larger.
+        let tolerance =
+            sqrt (float (max 1 y.Shape.Length)) * Array.max rounding.Allowed
+            + 1e-11 * Arrays.largest values
+        ValueSome(
+            struct (values[0], [ for k, leaf in Seq.indexed b.FloatLeaves -> leaf, values[k + 1] ], tolerance)
+        )
+    else
+        ValueNone
+
+/// The case that a program is kept as. Where derivatives are in doubt, what is expected is the value alone.
+let caseOf (id: string) (oracle: string) (seed: uint64) (p: GraphProgram) : CaseFile.Case =
+    let case: CaseFile.Case =
+        { Id = id
+          Program = p
+          Seed = seed
+          Oracle = oracle
+          Value = None
+          Gradient = []
+          Tolerance = 1e-9 }
+    let engine =
+        [ "value"
+          "gradient"
+          "second"
+          "simplify"
+          "lower"
+          "scalar"
+          "threads"
+          "compiled"
+          "repeat" ]
+    let expected =
+        try
+            expectation p seed
+        with _ ->
+            ValueNone
+    match expected with
+    | ValueNone -> case
+    | ValueSome(struct (value, gradient, tolerance)) ->
+        { case with
+            Value = Some value
+            Gradient = if List.contains oracle engine then gradient else []
+            Tolerance = tolerance }
+
 /// The case that a failure is kept as.
-let caseOf (f: Failure) : CaseFile.Case =
-    { Id = $"{f.Oracle.Replace(' ', '-')}-{f.Seed:x16}"
-      Program = f.Program
-      Seed = f.Seed
-      Oracle = f.Oracle
-      Value = None
-      Gradient = [] }
+let caseOfFailure (f: Failure) : CaseFile.Case =
+    caseOf $"{f.Oracle.Replace(' ', '-')}-{f.Seed:x16}" f.Oracle f.Seed f.Program
 
 /// A program in lines.
 let listing (p: GraphProgram) : string =
     let attr (name, value) =
         match value with
+        | All -> $"{name}=all"
+        | Flag f -> $"{name}={f}"
+        | Int i -> $"{name}={i}"
         | Ints xs -> $"""{name}=[{String.Join(" ", xs)}]"""
         | Real x -> $"{name}={x:R}"
         | Text t -> $"{name}={t}"
+        | Bounds bounds ->
+            let bound = Option.map string >> Option.defaultValue ""
+            let parts =
+                [ for start, stop, step in bounds -> $"{bound start}:{bound stop}:{step}" ]
+            $"""{name}=[{String.Join(" ", parts)}]"""
+        | Filled(dims, v) -> $"""{name}={v:R} of [{String.Join(" ", dims)}]"""
     let text = StringBuilder()
     p.Leaves
     |> Array.iteri (fun i l ->

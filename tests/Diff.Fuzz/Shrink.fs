@@ -124,6 +124,7 @@ let private cutExtents (p: GraphProgram) =
                                         |> List.map (fun (name, attr) ->
                                             match name, attr with
                                             | "shape", Ints xs -> name, Ints(List.map swap xs)
+                                            | _, Filled(dims, v) -> name, Filled(List.map swap dims, v)
                                             | _ -> name, attr) }) }
     }
 

@@ -11,6 +11,10 @@ open Diff.Fuzz.Arrays
 [<Struct>]
 type Memory = { Managed: int64; WorkingSet: int64 }
 
+/// How much live objects may grow.
+[<Literal>]
+let MostGrowth = 8388608L
+
 let private memory () : Memory =
     // Twice, so that what was only waiting for its finalizer goes too.
     for _ in 1..2 do
@@ -128,3 +132,19 @@ let threads (graphs: int) : string list =
               | Judge.Agrees -> ()
               | Judge.Disagrees(oracle, detail) -> yield $"seed {seed:x16}: {oracle}: {detail}"
           | _ -> () ]
+
+/// What there is to say about memory and differences, and whether all is as it must be.
+let verdict (grown: (string * Memory) list) (wrong: string list) : string list * bool =
+    let megabytes (bytes: int64) = $"{float bytes / 1048576.0:F1} MB"
+    let line (what, m: Memory) =
+        let text =
+            $"{what}: live objects grew by {megabytes m.Managed}, the process by {megabytes m.WorkingSet}"
+        if m.Managed > MostGrowth then
+            $"{text}; at most {megabytes MostGrowth} of live objects are allowed"
+        else
+            text
+    let lines =
+        List.map line grown
+        @ [ $"many threads: {wrong.Length} differences" ]
+        @ List.map ((+) "  ") wrong
+    lines, wrong.IsEmpty && grown |> List.forall (fun (_, m) -> m.Managed <= MostGrowth)

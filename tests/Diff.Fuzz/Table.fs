@@ -13,8 +13,14 @@ let private byName =
         table.Add(o.Name, o)
     table
 
+/// What an operation of a program means, if there is one of that name.
+let tryMeaning (name: string) : (Attrs -> Expr list -> Expr) voption =
+    match byName.TryGetValue name with
+    | true, o -> ValueSome o.Build
+    | _ -> ValueNone
+
 /// What an operation of a program means.
 let meaning (name: string) : Attrs -> Expr list -> Expr =
-    match byName.TryGetValue name with
-    | true, o -> o.Build
-    | _ -> failwith $"no operation is called {name}"
+    match tryMeaning name with
+    | ValueSome build -> build
+    | ValueNone -> failwith $"no operation is called {name}"

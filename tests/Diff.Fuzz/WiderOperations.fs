@@ -50,7 +50,7 @@ let private linearAlgebra =
           0.4
           rightSides
           (fun g -> [ flag "lower" (g.Random.Chance 0.5) ])
-          (fun a xs -> triangularSolve (a.Int "lower" = 1) xs[0] xs[1])
+          (fun a xs -> triangularSolve (a.Flag "lower") xs[0] xs[1])
       ofDefinite "inv" 0.4 none plain (fun _ xs -> inverse xs[0])
       ofDefinite "det" 0.4 none plain (fun _ xs -> det xs[0])
       ofDefinite "logdet" 0.4 none plain (fun _ xs -> logdet xs[0])
@@ -70,7 +70,7 @@ let private someAlong = both (both ofFloats withAxes) filled
 
 let private drawAlong name (g: Grower) (x: Node) : Node =
     let struct (_, shown) = axisOf g x
-    g.Step(name, [ x ], [ ints "axis" [ shown ] ])
+    g.Step(name, [ x ], [ whole "axis" shown ])
 
 let private along name weight (f: int -> Expr -> Expr) =
     row name weight someAlong (drawAlong name) (fun a xs -> f (a.Int "axis") xs[0])
@@ -111,21 +111,21 @@ let private sequences =
               g.Step(
                   "recurrence",
                   [ factors; x ],
-                  [ ints "axis" [ shown ]; flag "reverse" (g.Random.Chance 0.4) ]
+                  [ whole "axis" shown; flag "reverse" (g.Random.Chance 0.4) ]
               ))
-          (fun a xs -> linearRecurrenceWith (a.Int "axis") (a.Int "reverse" = 1) xs[0] xs[1])
+          (fun a xs -> linearRecurrenceWith (a.Int "axis") (a.Flag "reverse") xs[0] xs[1])
       row
           "search_sorted"
           0.4
           someAlong
           (fun g x ->
               let known =
-                  g.Step("sort", [ g.Leaf([ g.Random.Between(1, 4) ], x.DType) ], [ ints "axis" [ 0 ] ])
+                  g.Step("sort", [ g.Leaf([ g.Random.Between(1, 4) ], x.DType) ], [ whole "axis" 0 ])
               let places =
                   g.Step("search_sorted", [ known; x ], [ flag "right" (g.Random.Chance 0.5) ])
               let values = g.Step("cast", [ places ], [ "dtype", Text(nameOf x.DType) ])
               g.Step("mul", [ x; scaled g 0.25 values ], []))
-          (fun a xs -> searchSorted (a.Int "right" = 1) xs[0] xs[1])
+          (fun a xs -> searchSorted (a.Flag "right") xs[0] xs[1])
       row
           "take_along"
           0.6
@@ -135,7 +135,7 @@ let private sequences =
               g.Step(
                   "take_along",
                   [ x; lineIndices g x axis (g.Random.Between(1, 4)) ],
-                  [ ints "axis" [ shown ] ]
+                  [ whole "axis" shown ]
               ))
           (fun a xs -> takeAlong (a.Int "axis") xs[1] xs[0])
       row
@@ -146,7 +146,7 @@ let private sequences =
               let struct (axis, shown) = axisOf g x
               let count = g.Random.Between(1, 4)
               let values = g.Leaf(replace axis count x.Dims, x.DType)
-              g.Step("add_along", [ x; lineIndices g x axis count; values ], [ ints "axis" [ shown ] ]))
+              g.Step("add_along", [ x; lineIndices g x axis count; values ], [ whole "axis" shown ]))
           (fun a xs -> addAlong (a.Int "axis") xs[1] xs[2] xs[0])
       row
           "fft"
@@ -158,7 +158,7 @@ let private sequences =
               scaled g (1.0 / Math.Sqrt(float (List.last x.Dims))) y)
           (fun a xs ->
               let z = complexOf xs[0] xs[1]
-              if a.Int "inverse" = 1 then ifft z else fft z)
+              if a.Flag "inverse" then ifft z else fft z)
       row
           "rfft"
           0.4
@@ -180,7 +180,7 @@ let private draws: (string * (int list -> Expr -> Expr)) list =
 
 let private random =
     let keyOf (a: Attrs) = Rng.key (int64 (a.Int "key"))
-    let key (g: Grower) = ints "key" [ g.Random.Below 1000 ]
+    let key (g: Grower) = whole "key" (g.Random.Below 1000)
     [ row
           "random"
           0.6
@@ -205,7 +205,7 @@ let private random =
           (both ofFloats withAxes)
           (fun g x ->
               let struct (_, shown) = axisOf g x
-              g.Step("shuffle", [ x ], [ ints "axis" [ shown ]; key g ]))
+              g.Step("shuffle", [ x ], [ whole "axis" shown; key g ]))
           (fun a xs -> Rng.shuffle (a.Int "axis") xs[0] (keyOf a))
       row "dropout" 0.4 ofFloats (fun g x -> g.Step("dropout", [ x ], [ key g ])) (fun a xs ->
           Rng.dropout 0.3 xs[0] (keyOf a)) ]

@@ -1,0 +1,155 @@
+/// What plans compute in another way than it is written: like terms of sums, divisions by one number a row. Numbers that are not finite stay.
+module LoopArithmeticTests
+
+open System
+open Xunit
+open Diff
+open Diff.Kernels
+
+let private array (dtype: DType) (shape: int list) (values: float[]) =
+    let shape = Shape(Array.ofList shape)
+    if dtype = DType.Float32 then
+        variableOf "x" (NDArray.Create(Array.map float32 values, shape))
+    else
+        variableOf "x" (NDArray.Create(values, shape))
+
+let private floats (x: NDArray) = Array.init x.Length x.Float
+
+let private run (tier: Tier) (roots: Expr[]) =
+    let targets = roots |> Array.mapi (fun k _ -> Target.Result k)
+    let plan =
+        Planner.makeLowered (EngineOptions(1, tier)) [||] (Planner.prepare roots) targets
+    plan.Run([||]) |> Array.map floats
+
+let private count fn (roots: Expr[]) =
+    Graph.topological roots
+    |> Array.filter (fun e -> e.Op = Op.ofFn fn)
+    |> Array.length
+
+let private near relative absolute (x: float) (y: float) =
+    x = y
+    || (Double.IsNaN x && Double.IsNaN y)
+    || abs (x - y) <= relative * abs x + absolute
+
+/// Both tiers give the same bits, and what the reference gives within these errors.
+let private agree relative absolute (roots: Expr[]) =
+    let expected = Reference.evaluate roots |> Array.map floats
+    let tiles, compiled = run Tier.Tiles roots, run Tier.Compiled roots
+    for k in 0 .. roots.Length - 1 do
+        for i in 0 .. expected[k].Length - 1 do
+            let e, t, c = expected[k][i], tiles[k][i], compiled[k][i]
+            Assert.True(near relative absolute e t, $"result {k}, element {i}: expected {e:R}, got {t:R}")
+            Assert.True(
+                BitConverter.DoubleToInt64Bits t = BitConverter.DoubleToInt64Bits c
+                || Double.IsNaN t && Double.IsNaN c,
+                $"result {k}, element {i}: {t:R} on tiles, {c:R} compiled"
+            )
+
+let private special =
+    [| 0.0
+       -0.0
+       1.0
+       -3.0
+       Double.PositiveInfinity
+       Double.NegativeInfinity
+       Double.NaN
+       0.25
+       7.0 |]
+
+// ---- Like terms -----------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``terms of the same factors are one product`` () =
+    let x, y =
+        array DType.Float64 [ 9 ] special, array DType.Float64 [ 9 ] (Array.rev special)
+    // The derivative of x·x·x·y, and the same product in three orders.
+    let terms = (x * x) * y + x * (x * y) + (x * y) * x + x * x
+    Assert.Equal(4, count Fn.Mul (LikeTerms.run [| terms |]))
+    agree 1e-15 0.0 [| terms |]
+    let scaled = 2.0 * (x * (x * y)) - (y - (x * x) * (3.0 * y)) + (x * x) * 5.0
+    Assert.True(count Fn.Mul (LikeTerms.run [| scaled |]) < count Fn.Mul [| scaled |])
+    agree 1e-15 0.0 [| scaled |]
+
+[<Fact>]
+let ``terms of other signs, and products that others need, stay`` () =
+    let x, y =
+        array DType.Float64 [ 9 ] special, array DType.Float64 [ 9 ] (Array.rev special)
+    let opposite = (x * x) * y - x * (x * y)
+    Assert.Same(opposite, (LikeTerms.run [| opposite |])[0])
+    // Infinity less infinity is no number.
+    agree 0.0 0.0 [| opposite |]
+    let a, b = (x * x) * y, x * (x * y)
+    let needed = [| a + b; a; b |]
+    Assert.Same(needed[0], (LikeTerms.run needed)[0])
+    let product = x * y
+    let twice = product + product
+    Assert.Same(twice, (LikeTerms.run [| twice |])[0])
+    let integers = variableOf "n" (NDArray.Create([| 2; 3 |], Shape [| 2 |]))
+    let sum = (integers * integers) * integers + integers * (integers * integers)
+    Assert.Same(sum, (LikeTerms.run [| sum |])[0])
+
+[<Fact>]
+let ``a term that stands in a sum with both signs stays as it is`` () =
+    let x, y =
+        array DType.Float64 [ 3000 ] (Array.init 3000 (fun i -> 0.5 + float i / 2000.0)),
+        array DType.Float64 [ 3000 ] (Array.init 3000 (fun i -> 1.5 - float i / 4000.0))
+    let t = x * y * 0.37
+    agree 1e-15 0.0 [| t + t + (-t - t); (t - -t) - (t + t) + x; t + (-(y * x) - t) |]
+
+[<Fact>]
+let ``the derivative of gelu multiplies its polynomial once`` () =
+    let values = Array.init 1000 (fun i -> float (float32 (i - 500) / 80.0f))
+    let rootsOf dtype =
+        let x = array dtype [ 1000 ] values
+        let y = sum (0.5 * x * (1.0 + tanh (0.79788456 * (x + 0.044715 * x * x * x))))
+        [| y; grad y x |]
+    let roots = rootsOf DType.Float32
+    let simple = Simplify.run roots
+    Assert.Equal(count Fn.Mul simple - 3, count Fn.Mul (LikeTerms.run simple))
+    let expected = Reference.evaluate (rootsOf DType.Float64)
+    for tier in [ Tier.Tiles; Tier.Compiled ] do
+        let actual = run tier roots
+        for i in 0..999 do
+            Assert.True(abs (expected[1].Float i - actual[1][i]) < 2e-6, $"{values[i]}")
+
+[<Fact>]
+let ``long sums and products are taken as they are`` () =
+    let x, y =
+        array DType.Float64 [ 9 ] special, array DType.Float64 [ 9 ] (Array.rev special)
+    let power = Seq.fold (fun (p: Expr) _ -> p * x) x (seq { 1..40 })
+    agree
+        1e-14
+        0.0
+        [| power * y + y * power
+           Seq.fold (fun (s: Expr) k -> s + (x * y) * float k * x) y (seq { 1..100 }) |]
+
+// ---- Divisions ------------------------------------------------------------------------------------------------------
+
+/// Rows divided by their largest element, the first: of all sizes, down to the smallest and up to the largest.
+let private divided (dtype: DType) (tiny: float) (large: float) =
+    let divisors =
+        [| 3.0; -7.0; tiny; -tiny; 5.0 * tiny; large; -large; 0.0; -0.0 |]
+        |> Array.append
+            [| Double.PositiveInfinity
+               Double.NegativeInfinity
+               Double.NaN
+               sqrt tiny
+               sqrt large |]
+    let others = [| 0.0; 1.0; -1.0; tiny; 3.0 * tiny; large; -large / 3.0; 0.1 |]
+    let columns = 80
+    let row (d: float) =
+        Array.init columns (fun j ->
+            match j % 10 with
+            | 8 -> d
+            | 9 -> Double.PositiveInfinity
+            | k -> others[k])
+    array dtype [ divisors.Length; columns ] (Array.collect row divisors),
+    array dtype [ divisors.Length; 1 ] divisors
+
+[<Fact>]
+let ``rows are divided by numbers of every size`` () =
+    let check dtype tiny large ulp =
+        let x, r = divided dtype tiny large
+        agree (1.5 * ulp) (2.0 * tiny) [| x / r; (x + 1.0) / r |]
+    check DType.Float32 (float Single.Epsilon) (float Single.MaxValue) (2.0 ** -23.0)
+    check DType.Float64 Double.Epsilon Double.MaxValue (2.0 ** -52.0)
