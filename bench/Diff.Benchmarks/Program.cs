@@ -14,6 +14,7 @@ internal static class Program
           --threads N    how many threads to use (1)
           --seconds S    for how long to repeat each workload (1.0)
           --limits       some of the workloads written by hand, and the machine's rates: what can be reached at best
+          --products BLAS  matrix products of many shapes beside those of a library with the C interface of BLAS (its path)
           --list         names and descriptions of the workloads
           --help         this text
         """;
@@ -30,6 +31,13 @@ internal static class Program
 
     private static bool Run(CommandLine options)
     {
+        var blas = options.Text("--products", "");
+        if (blas != "")
+        {
+            var threads = options.Int("--threads", 1, least: 1);
+            UseThreads(threads);
+            return Products.Compare(blas, threads, options.Number("--seconds", 0.2));
+        }
         var limits = options.Has("--limits");
         var workloads = limits ? Limits.All : Workloads;
         if (options.Has("--list"))

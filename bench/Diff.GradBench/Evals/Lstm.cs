@@ -1,4 +1,4 @@
-using System.Numerics;
+using static Diff.Ops;
 
 namespace Diff.GradBench;
 
@@ -7,62 +7,42 @@ internal static class Lstm
 {
     public sealed record Input(double[][] MainParams, double[][] ExtraParams, double[][] State, double[][] Sequence);
 
-    // The arguments are main_params and extra_params, row after row.
-    public sealed class Loss(Input input) : IScalarFunction
+    private static Expr Loss(Expr main, Expr extra, Expr state, Expr sequence)
     {
-        private readonly int _b = input.Sequence[0].Length, _layers = input.MainParams.Length / 2;
-
-        public double[] Arguments { get; } = [.. input.MainParams.Concat(input.ExtraParams).SelectMany(row => row)];
-
-        public T Invoke<T>(ReadOnlySpan<T> p) where T : IFloatingPointIeee754<T>
-        {
-            var (b, sequence) = (_b, input.Sequence);
-            var extra = p[(8 * _layers * b)..];
-            T[] state = [.. input.State.SelectMany(row => row).Select(T.CreateChecked)], v = new T[b];
-            var total = T.Zero;
-            for (var t = 0; t < sequence.Length - 1; t++)
+        var layers = main.Shape[0] / 2;
+        // What each layer has of hidden state and cell, in turn; the last hidden state is kept of each time.
+        var (_, kept) = Scan(
+            (s, x) =>
             {
-                for (var j = 0; j < b; j++) v[j] = T.CreateChecked(sequence[t][j]) * extra[j];
-                for (var i = 0; i < _layers; i++)
-                    Layer(p.Slice(8 * i * b, 8 * b), state.AsSpan(2 * i * b, b), state.AsSpan((2 * i + 1) * b, b), v);
-                var (sum, scored) = (T.Zero, T.Zero);
-                for (var j = 0; j < b; j++) sum += T.Exp(v[j] = v[j] * extra[b + j] + extra[2 * b + j]);
-                var log = T.Log(T.CreateChecked(2) + sum);
-                for (var j = 0; j < b; j++) scored += T.CreateChecked(sequence[t + 1][j]) * (v[j] - log);
-                total += scored;
-            }
-            return -total / T.CreateChecked(b * (sequence.Length - 1));
-        }
+                var (next, v) = (new Expr[2 * layers], x[0]);
+                for (var i = 0; i < layers; i++) (next[2 * i], next[2 * i + 1]) = (v, _) = Layer(main[2 * i], main[2 * i + 1], s[2 * i], s[2 * i + 1], v);
+                return (next, [v]);
+            },
+            [.. Enumerable.Range(0, 2 * layers).Select(i => state[i])],
+            [sequence[..^1] * extra[0]]);
+        var y = kept[0] * extra[1] + extra[2];
+        return -Mean(sequence[1..] * (y - Log(2 + Sum(Exp(y), [1], keepDims: true))));
+    }
 
-        private static void Layer<T>(ReadOnlySpan<T> p, Span<T> h, Span<T> c, Span<T> v) where T : IFloatingPointIeee754<T>
-        {
-            var b = h.Length;
-            var bias = p[(4 * b)..];
-            for (var j = 0; j < b; j++)
-            {
-                var forget = GenericMath.Sigmoid(v[j] * p[j] + bias[j]);
-                var ingate = GenericMath.Sigmoid(h[j] * p[b + j] + bias[b + j]);
-                var outgate = GenericMath.Sigmoid(v[j] * p[2 * b + j] + bias[2 * b + j]);
-                var change = T.Tanh(h[j] * p[3 * b + j] + bias[3 * b + j]);
-                c[j] = c[j] * forget + ingate * change;
-                v[j] = h[j] = outgate * T.Tanh(c[j]);
-            }
-        }
+    private static (Expr Hidden, Expr Cell) Layer(Expr weight, Expr bias, Expr hidden, Expr cell, Expr v)
+    {
+        var b = hidden.Shape[0];
+        Expr Gate(int k, Expr x) => x * weight[(k * b)..((k + 1) * b)] + bias[(k * b)..((k + 1) * b)];
+        var (forget, ingate, outgate) = (Sigmoid(Gate(0, v)), Sigmoid(Gate(1, hidden)), Sigmoid(Gate(2, v)));
+        cell = cell * forget + ingate * Tanh(Gate(3, hidden));
+        return (outgate * Tanh(cell), cell);
     }
 
     public static Eval<Input> Eval { get; } = Sized(new("lstm")
     {
-        { "objective", input => Objective(new(input)) },
-        { "jacobian", input => Gradient(new(input)) },
+        { "objective", input => Planned(input, (y, _) => [y], y => y[0].Float(0)) },
+        { "jacobian", input => Planned(input, (y, xs) => Grad(y, xs), g => g.SelectMany(x => x.ToArray<double>()).ToArray()) },
     });
 
-    private static Job Objective(Loss loss) => Job.Of(() => loss.Invoke<double>(loss.Arguments));
-
-    private static Job Gradient(Loss loss)
-    {
-        var gradient = new double[loss.Arguments.Length];
-        return new(() => Differentiate.ValueAndGradient(loss, loss.Arguments, gradient), () => gradient);
-    }
+    private static Job Planned(Input input, Func<Expr, Expr[], Expr[]> results, Func<NDArray[], object> output) => Job.Of(
+        Compile(xs => results(Loss(xs[0], xs[1], xs[2], xs[3]), xs[..2]), Engine.OneThread),
+        output,
+        Arrays.Matrix(input.MainParams), Arrays.Matrix(input.ExtraParams), Arrays.Matrix(input.State), Arrays.Matrix(input.Sequence));
 
     private static Eval<Input> Sized(Eval<Input> eval)
     {
