@@ -204,6 +204,7 @@ let ``formula: small literals are written out`` () =
 
 [<Fact>]
 let ``formula: variables of one name are told apart, the same variable is not`` () =
+    let x = variable "x" 1.0
     let another = variable "x" 1.0
     formula "x * x'2 + x" (x * another + x)
     formula "_ - _'2" (variable "" 1.0 - variable "" 2.0)
