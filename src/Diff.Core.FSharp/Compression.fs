@@ -61,3 +61,4 @@ module internal Compression =
                 colors[j] * length + i
             else
                 colors[i] * length + j)
+        |> Elementwise.makeCast (DType.ofDerivative x.DType)

@@ -57,7 +57,7 @@ module internal Jacobians =
                     null
             | _ -> null
 
-    /// ∂yᵢ/∂xⱼ with the axes of y before those of x, all at once: by rows or by columns as asked, else by colours where few do, else
+    /// ∂yᵢ/∂xⱼ with the axes of y before those of x, in the element type of x as a gradient, all at once: by rows or by columns as asked, else by colours where few do, else
     /// by whichever of rows and columns are fewer.
     let jacobian (mode: JacobianMode) (y: Expr) (x: Expr) : Expr =
         Gradient.differentiable "jacobian" y
@@ -77,7 +77,7 @@ module internal Jacobians =
                     | all -> all
         match found with
         | null -> Expr.Full(0.0, shape, DType.ofDerivative x.DType)
-        | all -> Reshape.make shape all
+        | all -> Reshape.make shape all |> Elementwise.makeCast (DType.ofDerivative x.DType)
 
     /// The matrix of second derivatives of a scalar, with the axes of x twice.
     let hessian (y: Expr) (x: Expr) : Expr =

@@ -114,12 +114,29 @@ module internal Sparsity =
             | Op.Einsum spec -> (Einsum.sizes spec e).Values |> Seq.fold (fun n size -> n * float size) 1.0
             | _ -> float e.Shape.Length
 
+        // What takes nobody knows how long, or fails for some values, is left to those who ask for the value.
+        let isPlain (e: Expr) =
+            match e.Op with
+            | Op.Loop _
+            | Op.Branch _
+            | Op.Call _
+            | Op.Custom _
+            | Op.Linalg _ -> false
+            | _ -> true
+
         /// The value of a node that no variable changes, if it is worth its price.
         let known (e: Expr) : NDArray voption =
-            if not given[e] && purse.Pay(Graph.topological [| e |] |> Seq.sumBy price) then
-                ValueSome(Evaluate.one e)
-            else
+            if given[e] then
                 ValueNone
+            else
+                let below = Graph.topological [| e |]
+                if Array.forall isPlain below && purse.Pay(Array.sumBy price below) then
+                    try
+                        ValueSome(Evaluate.one e)
+                    with :? IndexOutOfRangeException ->
+                        ValueNone
+                else
+                    ValueNone
 
         let setsOf (e: Expr) : int[][] =
             match sets[e] with

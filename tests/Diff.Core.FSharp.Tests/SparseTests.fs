@@ -312,3 +312,30 @@ let ``a unit direction does not meet what belongs to another`` () =
     let x = vector 2
     let j = eval (jacobian (einsum "ij,j->i" [ w; x ]) x)
     Assert.Equal<float>([ infinity; 2.0; 3.0; 4.0 ], floats j)
+
+[<Fact>]
+let ``a Jacobian has the element type of what it is taken by, in every mode`` () =
+    for n in [ 3; 7; 40 ] do
+        let x = vector n
+        let narrow = cast DType.Float32 (x * x)
+        let single = variableOf "x" (NDArray.Create(Array.create n 0.5f, Shape [| n |]))
+        let wide = cast DType.Float64 (single * single)
+        for mode in [ JacobianMode.Auto; JacobianMode.Rows; JacobianMode.Columns ] do
+            Assert.Equal(DType.Float64, (jacobianBy mode narrow x).DType)
+            Assert.Equal(DType.Float32, (jacobianBy mode wide single).DType)
+            Assert.Equal(DType.Float32, (sparseJacobianBy mode wide single).Values.DType)
+
+[<Fact>]
+let ``looking for a pattern runs no loop and fails for no value`` () =
+    let x = vector 20
+    let many =
+        whileLoop (fun s -> less s.Head (scalar 1e12)) (fun s -> [ s.Head + 1.0 ]) [ scalar 0.0 ]
+        |> List.head
+    let none = cholesky (constant (NDArray.Create([| -1.0 |], Shape [| 1; 1 |])))
+    for factor in [ many; sum none ] do
+        let y = x * x * broadcastTo [ 20 ] factor
+        let began = Diagnostics.Stopwatch.StartNew()
+        Assert.Equal(Shape [| 20; 20 |], (jacobian y x).Shape)
+        Assert.Equal(20, (sparsityOf y x).Count)
+        // So many iterations take hours.
+        Assert.True(began.Elapsed.TotalMinutes < 2.0)
