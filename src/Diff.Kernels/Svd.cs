@@ -92,7 +92,6 @@ internal static class Svd
                     double c = 0, s = 1; // exchanges the rows
                     if (Math.Abs(xy) > tolerance * Math.Sqrt(xx) * Math.Sqrt(yy) && Math.Min(xx, yy) > Negligible * Negligible)
                     {
-                        isDone = false;
                         double cotangent = (xx - yy) / (2 * xy);
                         // The larger of the two angles where the second row is the longer one: so the longer comes first.
                         double t = 1 / (Math.Abs(cotangent) + double.Hypot(cotangent, 1));
@@ -101,6 +100,7 @@ internal static class Svd
                         s = c * t;
                     }
                     else if (xx >= yy) continue;
+                    isDone = false; // an exchange too: of rows that change places some pairs have not met
                     Vectors.Rotate(x, y, c, s);
                     Vectors.Rotate(ut.Slice(p * m, m), ut.Slice(k * m, m), c, s);
                 }

@@ -17,8 +17,8 @@ internal abstract class TeamJob
 /// The threads of the engine. A caller opens its job and works through the chunks from the first on; whoever of the helpers is free takes chunks from
 /// the last on, so that neighbouring chunks mostly stay in one cache. The caller waits only for chunks already taken, never for a helper to come: a
 /// helper that is asleep or kept away by another process costs it nothing. A run costs 0.1–0.3 µs: the gate and the range of chunks change cores. A
-/// helper that has just worked looks around for 50 µs before it sleeps and comes within 0.2 µs. To wake one costs the caller 3–10 µs, so that is done
-/// only after as much work alone.
+/// helper that has just worked looks around for 50 µs before it sleeps and comes within 0.2 µs. To wake one costs the caller 3–10 µs, so that is paid
+/// for by as much work alone, of this run or of one before: a run of two long chunks would else be over when it has shown that it is long.
 /// </summary>
 internal static class Team
 {
@@ -29,10 +29,10 @@ internal static class Team
     // Not the slim one: it gives its core to other processes, for milliseconds, before it waits.
     private static readonly Semaphore bell = new(0, int.MaxValue);
     private static readonly Lock starting = new();
-    private static readonly long patience = Stopwatch.Frequency / 20_000, aloneBeforeWake = Stopwatch.Frequency / 100_000;
+    private static readonly long patience = Stopwatch.Frequency / 20_000, wakeCost = Stopwatch.Frequency / 100_000, mostAlone = 100 * wakeCost;
     private static int usedCalls, helpers, asleep;
 
-    // The time of work without helpers since the last wake; races between callers only blur it.
+    // The time of work without helpers for which no one was woken, to a limit; races between callers only blur it.
     private static long alone;
 
     [ThreadStatic]
@@ -221,18 +221,15 @@ internal static class Team
             cancellation = token;
             try
             {
-                long start = !fromLast && Volatile.Read(ref asleep) > 0 ? Stopwatch.GetTimestamp() : 0;
+                long start = !fromLast && Volatile.Read(ref asleep) > 0 && !Woken() ? Stopwatch.GetTimestamp() : 0;
                 for (int chunk = Take(fromLast); chunk >= 0; chunk = Take(fromLast))
                 {
                     ThrowIfCancelled();
                     work.Run(chunk);
                     if (start == 0) continue;
                     long now = Stopwatch.GetTimestamp();
-                    alone += now - start;
-                    start = now;
-                    if (alone < aloneBeforeWake || !IsOpen) continue;
-                    Wake();
-                    (alone, start) = (0, 0);
+                    alone = Math.Min(alone + now - start, mostAlone);
+                    start = Woken() ? 0 : now;
                 }
             }
             catch (Exception e)
@@ -240,6 +237,15 @@ internal static class Team
                 Interlocked.CompareExchange(ref error, e, null);
                 Interlocked.Exchange(ref shared.Range, 0);
             }
+        }
+
+        /// <summary>Wakes a helper if there is something for it to do and its wake is paid for.</summary>
+        private bool Woken()
+        {
+            if (alone < wakeCost || !IsOpen) return false;
+            Wake();
+            alone -= wakeCost;
+            return true;
         }
 
         private int Take(bool fromLast)

@@ -37,6 +37,24 @@ public class TeamTests
     }
 
     [Fact]
+    public void A_run_of_two_long_chunks_wakes_who_is_asleep()
+    {
+        // The caller takes one and then the other, unless someone is woken before the first has ended: others have used up what was worked alone at times.
+        bool Met()
+        {
+            Thread.Sleep(10); // all fall asleep
+            var alone = System.Diagnostics.Stopwatch.StartNew();
+            Team.Run(new Job(_ => SpinWait.SpinUntil(() => alone.ElapsedMilliseconds > 2)), 2, 2);
+            Thread.Sleep(10);
+            using var both = new Barrier(2);
+            var met = 0;
+            Team.Run(new Job(_ => { if (both.SignalAndWait(1000)) Interlocked.Increment(ref met); }), 2, 2);
+            return met == 2;
+        }
+        Assert.Contains(true, Enumerable.Range(0, 10).Select(_ => Met()));
+    }
+
+    [Fact]
     public void Helpers_take_part_and_no_more_than_asked_for()
     {
         foreach (int threads in new[] { 2, 4 })

@@ -59,6 +59,11 @@ let private kinds: (string * (int -> int -> NDArray)) list =
           let square = matmul (constant (orthogonal n) * values) (t (constant (orthogonal n)))
           eval (pad [ 0, max 0 (m - n); 0, 0 ] (slice 0 None (Some m) 1 square)))
       "zeros", of' (fun _ _ -> 0.0)
+      "mostly zeros",
+      (fun m n ->
+          let x = random' m n
+          of' (fun i j -> if (5 * i * i + 3 * j + n) % 4 = 0 then x.Float(i * n + j) else 0.0) m n)
+      "ascending with a corner", of' (fun i j -> if i = j then 1.0 + float i elif i = 0 && j = 2 then 0.1 else 0.0)
       "of rank 1", of' (fun i j -> float (i + 1) * float (j - 2))
       "large", (fun m n -> eval (1e200 * constant (random' m n)))
       "small", (fun m n -> eval (1e-200 * constant (random' m n))) ]
@@ -113,7 +118,7 @@ let ``factors multiply to the matrix and have the form that they should`` (kind:
         let inverse = pinv a
         let product = matmul a inverse
         // Both products are symmetric; the larger the condition, the less so.
-        if kind = "random" || kind = "of rank 1" || kind = "zeros" then
+        if List.contains kind [ "random"; "of rank 1"; "zeros"; "ascending with a corner" ] then
             rounds "pinv" (max m n) (1e4 * float n) (product - t product)
             rounds "pinv" (max m n) (1e4 * float n * size) (matmul product a - a)
     let a = constant (make kind n n)

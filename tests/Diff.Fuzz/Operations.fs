@@ -543,11 +543,14 @@ let private moves =
               | start, stop, step -> slice axis start stop step x
           a.Bounds "slices" |> List.indexed |> List.fold along xs[0])
       row "embed" 1.5 withAxes drawEmbed (fun a xs ->
-          Window.embed
-              (Array.ofList (a.Ints "starts"))
-              (Array.ofList (a.Ints "steps"))
-              (shapeOf (a.Ints "shape"))
-              xs[0])
+          let starts, steps = Array.ofList (a.Ints "starts"), Array.ofList (a.Ints "steps")
+          let shape = shapeOf (a.Ints "shape")
+          // Rules alone make embeds, so the graph itself does not ask.
+          for axis in 0 .. starts.Length - 1 do
+              let last = starts[axis] + steps[axis] * (xs[0].Shape[axis] - 1)
+              if xs[0].Shape[axis] > 0 && (min starts[axis] last < 0 || max starts[axis] last >= shape[axis]) then
+                  invalidArg "starts" $"embed: places {starts[axis]} to {last} are not all along axis {axis} of {shape}"
+          Window.embed starts steps shape xs[0])
       row "unfold" 1.5 (both withAxes (upToRank 4)) drawUnfold (fun a xs ->
           unfold (a.Int "axis") (a.Int "size") (a.Int "step") (a.Int "dilation") xs[0])
       row "fold" 2.0 (both ofNumbers (fun x -> x.Rank > 1)) drawFold (fun a xs ->
