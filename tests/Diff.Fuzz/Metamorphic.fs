@@ -21,10 +21,12 @@ let private linear (s: Subject) (b: Built) (note: Recorder) scale =
     let g, h = constant (s.Numbers(11UL, y)), constant (s.Numbers(12UL, y))
     let back cotangent =
         Gradient.vjp Unconnected.Zeros y cotangent b.Floats
-    let combined = Array.map2 (fun a b -> 2.0 * a - 3.0 * b) (back g) (back h)
-    near note "linear" (1e-11 * scale) (values combined) (values (back (2.0 * g - 3.0 * h)))
-    let doubled = Gradient.vjp Unconnected.Zeros (y + y) g b.Floats
-    near note "twice" (1e-12 * scale) (values (back (2.0 * g))) (values doubled)
+    let combined = Array.map2 (fun a b -> 2.0 * a - 3.0 * b) (back g) (back h) |> values
+    // An infinite slope has no multiples to add: √x at 0.
+    if Array.forall isFinite combined then
+        near note "linear" (1e-11 * scale) combined (values (back (2.0 * g - 3.0 * h)))
+        let doubled = Gradient.vjp Unconnected.Zeros (y + y) g b.Floats
+        near note "twice" (1e-12 * scale) (values (back (2.0 * g))) (values doubled)
 
 /// ⟨u, J v⟩ = ⟨Jᵀu, v⟩.
 let private adjoint (s: Subject) (b: Built) (note: Recorder) scale =
