@@ -20,27 +20,31 @@ internal static unsafe class Products
     ];
 
     /// <summary>One line of JSON for each shape, layout and type: 10⁹ operations a second of both, and their ratio. False if results differ.</summary>
-    public static bool Compare(string library, int threads, double seconds)
+    public static bool Compare(string library, int threads, double seconds, string[] only)
     {
+        if (only.FirstOrDefault(name => !shapes.Any(s => Name(s) == name)) is { } unknown)
+            throw new UsageException($"--only: there is no product {unknown}; there are {string.Join(", ", shapes.Select(Name))}");
         if (!NativeLibrary.TryLoad(library, out var blas)) throw new UsageException($"--products: {library} is no library that can be loaded");
         if (NativeLibrary.TryGetExport(blas, "openblas_set_num_threads", out var set)) ((delegate* unmanaged<int, void>)set)(threads);
         var right = true;
         List<double> ratios = [];
         foreach (var type in new[] { "f32", "f64" })
-            foreach (var shape in shapes)
+            foreach (var shape in shapes.Where(s => only.Length == 0 || only.Contains(Name(s))))
                 foreach (var layout in new[] { "nn", "nt", "tn", "tt" })
                 {
                     var (theirs, ours, error) = type == "f32" ? Pair<float>(blas, shape, layout, seconds) : Pair<double>(blas, shape, layout, seconds);
                     right &= error < (type == "f32" ? 1e-4 : 1e-12);
                     ratios.Add(ours / theirs);
                     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                        $$"""{"suite":"products","name":"{{shape.M}}x{{shape.K}}x{{shape.N}} {{layout}} {{type}}","threads":{{threads}},"library":{{theirs:F1}},"ours":{{ours:F1}},"ratio":{{ours / theirs:F2}},"error":{{error:E1}}}"""));
+                        $$"""{"suite":"products","name":"{{Name(shape)}} {{layout}} {{type}}","threads":{{threads}},"library":{{theirs:F1}},"ours":{{ours:F1}},"ratio":{{ours / theirs:F2}},"error":{{error:E1}}}"""));
                 }
         ratios.Sort();
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{ratios.Count} products: median ratio {ratios[ratios.Count / 2]:F2}, lowest {ratios[0]:F2}, below 0.95: {ratios.Count(r => r < 0.95)}, below 0.85: {ratios.Count(r => r < 0.85)}"));
         return right;
     }
+
+    private static string Name((int M, int K, int N) shape) => $"{shape.M}x{shape.K}x{shape.N}";
 
     private static (double Theirs, double Ours, double Error) Pair<T>(nint blas, (int M, int K, int N) shape, string layout, double seconds) where T : unmanaged
     {

@@ -14,7 +14,7 @@ internal static class Program
           --threads N    how many threads to use (1)
           --seconds S    for how long to repeat each workload (1.0)
           --limits       some of the workloads written by hand, and the machine's rates: what can be reached at best
-          --products BLAS  matrix products of many shapes beside those of a library with the C interface of BLAS (its path)
+          --products BLAS  matrix products of many shapes beside those of a library with the C interface of BLAS (its path); --only MxKxN,... chooses
           --list         names and descriptions of the workloads
           --help         this text
         """;
@@ -29,6 +29,9 @@ internal static class Program
         return failed ? 1 : code;
     }
 
+    private static string[] Names(CommandLine options) =>
+        options.Text("--only", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
     private static bool Run(CommandLine options)
     {
         var blas = options.Text("--products", "");
@@ -36,7 +39,7 @@ internal static class Program
         {
             var threads = options.Int("--threads", 1, least: 1);
             UseThreads(threads);
-            return Products.Compare(blas, threads, options.Number("--seconds", 0.2));
+            return Products.Compare(blas, threads, options.Number("--seconds", 0.2), Names(options));
         }
         var limits = options.Has("--limits");
         var workloads = limits ? Limits.All : Workloads;
@@ -48,7 +51,7 @@ internal static class Program
         var settings = new Settings(limits ? "limit" : "diff", options.Int("--threads", 1, least: 1), options.Number("--seconds", 1));
         if (!limits) UseThreads(settings.Threads);
 
-        var names = options.Text("--only", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var names = Names(options);
         if (names.FirstOrDefault(n => workloads.All(w => w.Name != n)) is { } unknown)
             throw new UsageException($"--only: there is no workload {unknown}; --list names them");
         var chosen = names.Length == 0 ? workloads : workloads.Where(w => names.Contains(w.Name)).ToArray();

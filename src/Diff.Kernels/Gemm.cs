@@ -85,6 +85,8 @@ public static unsafe class Gemm
         {
             // Packed would fill up the last vector of columns, and first copy B.
             int vector = 64 / size, padded = (p.N + vector - 1) & -vector;
+            // One row waits for loads: of arrays that lie anywhere every one of 64 bytes is in two lines, every other one of 32.
+            if (p.M == 1) lanes = Math.Min(lanes, 32 / size);
             if (p.M == 1 || ((p.ADepthStride == 1 || size == 8) && p.M <= MaxDotRows && (long)p.Depth * padded >= 20L * p.M * p.N)) return GemmPath.Dot;
         }
         lanes = p.N;

@@ -106,15 +106,25 @@ internal static unsafe partial class GemmDriver<T, V, S>
             PackRuns(source, lane, lanes, depth, count, target, step);
             return;
         }
-        for (int whole = count & ~3; side > 0 && side <= step && depthStride == 1 && l < step; l += side)
+        if (side > 0 && side <= step && depthStride == 1)
         {
-            // Beyond the last lane its like fill the panel.
-            int begin = Math.Min(l, lanes - 1), some = Math.Min(side, lanes - begin);
-            GemmPack.Transpose(source + depth[0], lane + begin, some, whole, target + l, step);
+            // What is written stays in L1 until all lanes of it are there.
+            int whole = count & ~3;
+            for (int k = 0, some; k < whole; k += some)
+            {
+                some = Math.Min(64, whole - k);
+                for (int at = 0; at < step; at += side)
+                {
+                    // Beyond the last lane its like fill the panel.
+                    int begin = Math.Min(at, lanes - 1);
+                    GemmPack.Transpose(source + depth[k], lane + begin, Math.Min(side, lanes - begin), some, target + (nint)k * step + at, step);
+                }
+            }
             for (int k = whole; k < count; k++)
             {
-                for (int q = 0; q < side; q++) target[(nint)k * step + l + q] = source[lane[Math.Min(begin + q, lanes - 1)] + depth[k]];
+                for (int q = 0; q < step; q++) target[(nint)k * step + q] = source[lane[Math.Min(q, lanes - 1)] + depth[k]];
             }
+            return;
         }
         for (; l <= lanes - 4; l += 4)
         {

@@ -11,27 +11,29 @@ internal static unsafe partial class GemmDriver<T, V, S>
     {
         GemmPlan p = args.Plan;
         int* o = args.O;
+        // One vector of columns leaves registers for 8 rows in any width, and fewer sums would wait for themselves.
+        int tallest = x.Cols <= S.Count ? ATileRows : MaxRows;
         bool inPlace = args.Path == GemmPath.InPlace;
         int m = x.Rows, n = x.Cols, wide = 2 * S.Count, maxDepth = args.To - args.From, maxRows = m, maxCols = n;
         if (!inPlace)
         {
             maxDepth = Blocks(maxDepth, PanelBytes / (PanelStep(p.N) * sizeof(T)), 1);
-            maxRows = Blocks(m, ABytes / (maxDepth * sizeof(T)), MaxRows);
+            maxRows = Blocks(m, ABytes / (maxDepth * sizeof(T)), tallest);
             maxCols = Blocks(n, BBytes / (maxDepth * sizeof(T)), wide);
         }
-        else if (maxDepth * n * sizeof(T) <= L1Bytes) maxRows = m <= 2 * MaxRows ? (m > MaxRows ? (m + 1) / 2 : m) : Blocks(m, MaxRows, 1); // all of B stays in L1: C is written row by row
+        else if (maxDepth * n * sizeof(T) <= L1Bytes) maxRows = m <= 2 * tallest ? (m > tallest ? (m + 1) / 2 : m) : Blocks(m, tallest, 1); // all of B stays in L1: C is written row by row
 
         bool packA = !inPlace && PacksA(p);
-        nint aTile = (nint)maxDepth * ATileRows, aTiles = packA ? (maxRows + MaxRows - 1) / MaxRows : 0;
-        T* temp = inPlace && p.CColStride == 1 ? null : Gemm.Scratch<T>(MaxRows * wide + (inPlace ? 0 : (nint)maxDepth * maxCols + aTiles * aTile + wide));
-        T* bPack = temp + MaxRows * wide, aPack = bPack + (nint)maxDepth * maxCols;
-        int* packedRow = stackalloc int[(2 * MaxRows) + (2 * S.Count)], tempRow = packedRow + MaxRows, columns = tempRow + MaxRows;
-        for (int r = 0; temp != null && r < MaxRows; r++) (packedRow[r], tempRow[r]) = (r, r * wide);
+        nint aTile = (nint)maxDepth * ATileRows, aTiles = packA ? (maxRows + tallest - 1) / tallest : 0;
+        T* temp = inPlace && p.CColStride == 1 ? null : Gemm.Scratch<T>(tallest * wide + (inPlace ? 0 : (nint)maxDepth * maxCols + aTiles * aTile + wide));
+        T* bPack = temp + tallest * wide, aPack = bPack + (nint)maxDepth * maxCols;
+        int* packedRow = stackalloc int[(2 * tallest) + (2 * S.Count)], tempRow = packedRow + tallest, columns = tempRow + tallest;
+        for (int r = 0; temp != null && r < tallest; r++) (packedRow[r], tempRow[r]) = (r, r * wide);
         Unsafe.SkipInit(out Segments segments);
 
         Tile<T> t = new() { AStep = packA ? ATileRows : p.ADepthStride, BStep = p.BDepthStride, Keep = S.Count };
         int side = GemmPack.Side<T>();
-        bool upright = side > 0 && p.CRowStride == 1 && p.CColStride != GemmPlan.Irregular, table = !packA && p.ADepthStride == GemmPlan.Irregular;
+        bool upright = IsUpright(p), table = !packA && p.ADepthStride == GemmPlan.Irregular;
         for (int j0 = 0; j0 < n; j0 += maxCols)
         {
             int cols = Math.Min(maxCols, n - j0);
@@ -65,7 +67,7 @@ internal static unsafe partial class GemmDriver<T, V, S>
                 for (int i0 = 0; i0 < m; i0 += maxRows)
                 {
                     Team.ThrowIfCancelled(); // a block of milliseconds
-                    int rows = Math.Min(maxRows, m - i0), tiles = (int)((uint)(rows + MaxRows - 1) / (uint)MaxRows), least = tiles == 1 ? rows : rows / tiles;
+                    int rows = Math.Min(maxRows, m - i0), tiles = (int)((uint)(rows + tallest - 1) / (uint)tallest), least = tiles == 1 ? rows : rows / tiles;
                     int remainder = rows - tiles * least;
                     if (packA) PackTiles(args, x.A, x.ARow + i0, tiles, least, remainder, o + p.ADepth + k0, depth, aPack);
                     for (int j = 0, tileCols; j < cols; j += tileCols)
@@ -99,16 +101,67 @@ internal static unsafe partial class GemmDriver<T, V, S>
                                 for (int q = 0; q < segments.Count; q++)
                                     Copy(temp + segments.At[q], wide, x.C + segments.Offset[q], cRow, tileRows, segments.Length[q]);
                             }
-                            else if (upright && (tileRows & (side - 1)) == 0 && (storeCols & 3) == 0)
-                            {
-                                for (int r = 0; r < tileRows; r += side) GemmPack.Transpose(temp, tempRow + r, side, storeCols, x.C + cCol[0] + cRow[r], p.CColStride);
-                            }
+                            else if (upright) StoreUpright(temp, tempRow, wide, tileRows, storeCols, side, p, x.C, cRow, cCol);
                             else Scatter(temp, wide, x.C, cRow, tileRows, cCol, storeCols, add: false);
                         }
                     }
                 }
             }
         }
+    }
+
+    /// <summary>Products whose B stays in L1, in place: C is written row by row. A small product takes as long as a few hundred multiply-adds, so all that is
+    /// common to them is done once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Small(in GemmArgs<T> args, in GemmBlock<T> x, int from, int to)
+    {
+        Team.ThrowIfCancelled();
+        GemmPlan p = args.Plan;
+        int* o = args.O;
+        int m = x.Rows, n = x.Cols, wide = 2 * S.Count;
+        int maxRows = n <= S.Count ? ATileRows : MaxRows, tiles = (int)((uint)(m + maxRows - 1) / (uint)maxRows), least = m / tiles, remainder = m - (tiles * least);
+        T* a = args.A + o[p.ADepth], b = args.B + o[p.BDepth] + x.BCol[0], c = args.C;
+        bool joined = p.CColStride == 1;
+        int side = GemmPack.Side<T>();
+        T* temp = joined ? null : Gemm.Scratch<T>(ATileRows * wide);
+        int* tempRow = stackalloc int[ATileRows];
+        for (int r = 0; r < ATileRows; r++) tempRow[r] = r * wide;
+        Tile<T> t = new() { AStep = p.ADepthStride, BStep = p.BDepthStride, Depth = p.Depth, Add = args.Accumulate };
+        for (int s = from; s < to; s++)
+        {
+            t.A = a + o[p.ABatch + s];
+            T* bs = b + o[p.BBatch + s], cs = c + o[p.CBatch + s];
+            for (int i = 0, tile = 0, rows; i < m; i += rows, tile++)
+            {
+                rows = tile < remainder ? least + 1 : least;
+                t.ARow = x.ARow + i;
+                t.CRow = joined ? x.CRow + i : tempRow;
+                for (int j = 0; j < n; j += wide)
+                {
+                    int cols = Math.Min(wide, n - j), start = cols > S.Count ? j : j + cols - S.Count;
+                    t.Keep = t.Second = t.SecondB = cols > S.Count ? cols - S.Count : cols;
+                    t.B = bs + start;
+                    t.C = joined ? cs + x.CCol[start] : temp;
+                    GemmKernel<T, V, S>.Run(t, rows, cols > S.Count);
+                    if (!joined) StoreUpright(temp, tempRow, wide, rows, j + cols - start, side, p, cs, x.CRow + i, x.CCol + start);
+                }
+            }
+        }
+    }
+
+    /// <summary>Whether the rows of C lie side by side: tiles are transposed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsUpright(GemmPlan p) => GemmPack.Side<T>() > 0 && p.CRowStride == 1 && p.CColStride != GemmPlan.Irregular;
+
+    /// <summary>A tile, written along the rows: by squares if it is made of such.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreUpright(T* temp, int* tempRow, int step, int rows, int cols, int side, GemmPlan p, T* c, int* cRow, int* cCol)
+    {
+        if ((rows & (side - 1)) == 0 && (cols & 3) == 0)
+        {
+            for (int r = 0; r < rows; r += side) GemmPack.Transpose(temp, tempRow + r, side, cols, c + cCol[0] + cRow[r], p.CColStride);
+        }
+        else Scatter(temp, step, c, cRow, rows, cCol, cols, add: false);
     }
 
     /// <summary>Where the vector begins that ends with the columns from j on.</summary>

@@ -141,6 +141,11 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
         GemmPlan p = args.Plan;
         int* o = args.O;
         GemmBlock<T> x = new() { ARow = o + p.ARow + i, CRow = o + p.CRow + i, BCol = o + p.BCol + j, CCol = o + p.CCol + j, Rows = rows, Cols = cols };
+        if (args.Path == GemmPath.InPlace && cols >= S.Count && (p.CColStride == 1 || (IsUpright(p) && !args.Accumulate)) && (nint)p.Depth * cols * sizeof(T) <= L1Bytes)
+        {
+            Small(args, x, from, to);
+            return;
+        }
         for (int s = from; s < to; s++)
         {
             x.A = args.A + o[p.ABatch + s];

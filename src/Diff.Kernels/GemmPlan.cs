@@ -104,8 +104,10 @@ public sealed class GemmPlan
         if (rows <= 1) return false;
         // A few more columns leave most of a vector empty, unless the rows of A can lie along it, be it after a transposition.
         bool few = cols < 4 || (cols <= 12 && cols != 8 && (Stride(t[1]) == 1 || Stride(t[2]) == 1) && Stride(t[4]) != Irregular && t[2].Length >= 16);
-        // Of two operands to transpose the smaller is; C is then written by squares.
-        if (rows is >= 16 and <= 128 && rows % 16 == 0 && cols >= 4 * rows && Stride(t[2]) == 1 && Stride(t[4]) == 1 && t[2].Length is >= 64 and <= 768 && Stride(t[8]) == 1) return true;
+        // Of two operands to transpose the smaller is, or neither where both are given transposed; C is then written by squares. It waits for one block of the depth.
+        bool depthBeside = Stride(t[4]) == 1 && Stride(t[5]) != 1 && Stride(t[8]) == 1 && rows % 8 == 0 && t[2].Length <= 768;
+        if (depthBeside && Stride(t[2]) == 1 && rows is >= 8 and <= 128 && cols >= 4 * rows && t[2].Length >= 64) return true;
+        if (depthBeside && Stride(t[1]) == 1 && Stride(t[2]) != 1 && rows >= 8 && t[2].Length >= 8) return true;
         return cols == 1 || (few && rows > 2 * cols) || (cols < 4 && rows > cols) || (Stride(t[8]) != 1 && Stride(t[7]) == 1);
     }
 
