@@ -62,8 +62,19 @@ let private kinds: (string * (int -> int -> NDArray)) list =
       "mostly zeros",
       (fun m n ->
           let x = random' m n
-          of' (fun i j -> if (5 * i * i + 3 * j + n) % 4 = 0 then x.Float(i * n + j) else 0.0) m n)
-      "ascending with a corner", of' (fun i j -> if i = j then 1.0 + float i elif i = 0 && j = 2 then 0.1 else 0.0)
+          of'
+              (fun i j ->
+                  if (5 * i * i + 3 * j + n) % 4 = 0 then
+                      x.Float(i * n + j)
+                  else
+                      0.0)
+              m
+              n)
+      "ascending with a corner",
+      of' (fun i j ->
+          if i = j then 1.0 + float i
+          elif i = 0 && j = 2 then 0.1
+          else 0.0)
       "of rank 1", of' (fun i j -> float (i + 1) * float (j - 2))
       "large", (fun m n -> eval (1e200 * constant (random' m n)))
       "small", (fun m n -> eval (1e-200 * constant (random' m n))) ]

@@ -548,8 +548,13 @@ let private moves =
           // Rules alone make embeds, so the graph itself does not ask.
           for axis in 0 .. starts.Length - 1 do
               let last = starts[axis] + steps[axis] * (xs[0].Shape[axis] - 1)
-              if xs[0].Shape[axis] > 0 && (min starts[axis] last < 0 || max starts[axis] last >= shape[axis]) then
-                  invalidArg "starts" $"embed: places {starts[axis]} to {last} are not all along axis {axis} of {shape}"
+              if
+                  xs[0].Shape[axis] > 0
+                  && (min starts[axis] last < 0 || max starts[axis] last >= shape[axis])
+              then
+                  invalidArg
+                      "starts"
+                      $"embed: places {starts[axis]} to {last} are not all along axis {axis} of {shape}"
           Window.embed starts steps shape xs[0])
       row "unfold" 1.5 (both withAxes (upToRank 4)) drawUnfold (fun a xs ->
           unfold (a.Int "axis") (a.Int "size") (a.Int "step") (a.Int "dilation") xs[0])
