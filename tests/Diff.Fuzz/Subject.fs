@@ -150,7 +150,7 @@ type Scan =
     {
         /// How near the first output's graph is to a kink.
         Kink: float
-        /// Whether every comparison comes out the same in any order of evaluation.
+        /// Whether every comparison comes out the same in any order of evaluation, and every matrix is definite by more than rounding.
         IsRobust: bool
         IsFinite: bool
     }
@@ -181,6 +181,10 @@ module internal Scan =
         let margin = if s.HasSingle then 1e-3 else 1e-7
         let mutable kink, robust = infinity, true
         for e in nodes do
+            match e.Op with
+            // What makes it definite vanishes beside such numbers: it is singular but for rounding.
+            | Op.Linalg _ when largest [| values[e.Args[0]] |] > 1e8 -> robust <- false
+            | _ -> ()
             match Kinks.operands e with
             | [] -> ()
             | operands ->
