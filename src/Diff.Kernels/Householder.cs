@@ -9,13 +9,16 @@ internal static class Householder
     /// <summary>Makes of x the v, with v₀ = 1, of the reflection that maps x to β·e₀; returns τ and β. Of NaN or infinity all is NaN.</summary>
     public static (double Tau, double Beta) Reflect(Span<double> x)
     {
+        // Of numbers with few digits left, below 1e-308, v would not belong to τ: they are made larger first, which changes no digit.
+        double largest = Vectors.Largest(x), scale = largest < 1e-280 ? Vectors.Scaling(largest) : 1;
+        for (int i = 0; i < x.Length && scale != 1; i++) x[i] *= scale;
         double tail = Vectors.Norm(x[1..]), head = x[0];
         x[0] = 1;
-        if (tail == 0) return (0, head);
+        if (tail == 0) return (0, head / scale);
         double beta = -Math.CopySign(Vectors.Norm([head, tail]), head);
         double inverse = head - beta;
         for (int i = 1; i < x.Length; i++) x[i] /= inverse;
-        return ((beta - head) / beta, beta);
+        return ((beta - head) / beta, beta / scale);
     }
 
     /// <summary>Applies I − τ·v·vᵀ to rows `first`, `first` + 1 … of a matrix of some columns, from column `first` on.</summary>

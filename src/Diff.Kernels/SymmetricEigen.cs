@@ -96,8 +96,8 @@ internal static class SymmetricEigen
         return -1;
     }
 
-    // The matrix is scaled to about 1, so that 1e-300 is 0.
-    private static bool IsNegligible(double e, double a, double b) => Math.Abs(e) <= 1.1e-16 * (Math.Abs(a) + Math.Abs(b)) + 1e-300;
+    // The matrix is scaled to about 1; squares of what is below 1e-154 lose digits, and steps with them lead nowhere.
+    private static bool IsNegligible(double e, double a, double b) => Math.Abs(e) <= 1.1e-16 * (Math.Abs(a) + Math.Abs(b)) + 1e-154;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Step(Span<double> d, Span<double> e, Span<double> z, int low, int high, int n)

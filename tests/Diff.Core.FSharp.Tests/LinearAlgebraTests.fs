@@ -70,6 +70,11 @@ let private kinds: (string * (int -> int -> NDArray)) list =
                       0.0)
               m
               n)
+      "of a wide range",
+      (fun m n ->
+          let values = [| 0.0; 0.0; 1.0; 1e150; 1e-150; 1e-300; -3.0 |]
+          let random = Random(17 * m + n)
+          of' (fun _ _ -> values[random.Next values.Length]) m n)
       "ascending with a corner",
       of' (fun i j ->
           if i = j then 1.0 + float i
