@@ -36,7 +36,7 @@ let judge (wanted: string option) (note: Recorder) (seed: uint64) (program: Grap
         let s = Subject(program, seed)
         let scan = Scan.of' s
         if not scan.IsRobust then
-            note.Skip "a comparison of rounded numbers or a matrix of very large ones"
+            note.Skip "a comparison of rounded numbers, a matrix or an angle of very large ones"
         else
             let order =
                 match wanted with

@@ -150,7 +150,8 @@ type Scan =
     {
         /// How near the first output's graph is to a kink.
         Kink: float
-        /// Whether every comparison comes out the same in any order of evaluation, and every matrix is definite by more than rounding.
+        /// Whether every comparison comes out the same in any order of evaluation, every matrix is definite by more than rounding, and every angle
+        /// is known.
         IsRobust: bool
         IsFinite: bool
     }
@@ -184,6 +185,12 @@ module internal Scan =
             match e.Op with
             // What makes it definite vanishes beside such numbers: it is singular but for rounding.
             | Op.Linalg _ when largest [| values[e.Args[0]] |] > 1e8 -> robust <- false
+            // Rounding of the angle turns it by as much.
+            | Op.Elementwise(Fn.Sin | Fn.Cos | Fn.Tan | Fn.Sinc | Fn.SincDerivative) when
+                not exact[e.Args[e.Args.Length - 1]]
+                && largest [| values[e.Args[e.Args.Length - 1]] |] > 1e6
+                ->
+                robust <- false
             | _ -> ()
             match Kinks.operands e with
             | [] -> ()
