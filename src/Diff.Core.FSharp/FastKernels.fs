@@ -61,8 +61,11 @@ module internal FastKernels =
                 strides
         { Make =
             fun froms into ->
+                let lies (struct (_, from: Place, at)) =
+                    from = Place(into.Entry, into.Bytes + nativeint (at * size))
                 let parts =
                     Array.map2 (fun (struct (copy, at)) from -> struct (copy, from, at)) copies froms
+                    |> Array.filter (lies >> not)
                 join size parts (int64 (bytesOf node)) into
           Flops = 0.0
           Bytes = 2.0 * bytesOf node }

@@ -106,6 +106,7 @@ module internal KernelStep =
         | Op.Slice _
         | Op.Einsum _ when (View.tryMake node (View.own node.Args[0])).IsSome && node.Shape.Length > 0 ->
             move draft u i
+        | Op.Concat _ when draft.Memory.IsWhole i -> () // its parts have been computed where they belong
         | Op.Loop loop -> inner draft u i (SweepStep.make draft.Inner (Iterated.Of loop))
         | Op.Branch branches -> inner draft u i (BranchStep.make draft.Inner (Branches.Of branches))
         | _ -> byKernel draft u i

@@ -56,6 +56,7 @@ module internal LoopStep =
             match stream with
             | StreamOf.Result(i, strides) when not (memory.IsPlaced i) ->
                 match draft.Roots.InPlace i with
+                | null when memory.IsPart i -> memory.Allot(u, i)
                 | null ->
                     match reads |> Seq.tryFind (fun s -> fits i s && mayReplace fused r strides s) with
                     | Some s -> memory.TakeOver(u, s, i)

@@ -27,7 +27,8 @@ module internal Planner =
         let units = fuser.Units
         let reads = units |> Array.map (UnitReads.ofUnit graph terms fuser)
         let sources = PlanSources inputs
-        let memory = PlanMemory(graph, sources, units, reads)
+        let memory =
+            PlanMemory(graph, sources, units, reads, Joined.find graph terms fuser targets)
         let draft =
             { Tier = options.Tier
               Inner = make options

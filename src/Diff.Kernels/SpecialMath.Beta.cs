@@ -63,8 +63,8 @@ internal static partial class SpecialMath
         if (x is 0 or 1) return 0;
         double y = 1 - x;
         bool direct = x < (a + 1) / (a + b + 2);
-        // log of xᵃ·(1 − x)ᵇ/B(a, b) as a series.
-        double[] ofA = LogGammaTerms(a, i), ofB = LogGammaTerms(b, j), ofSum = LogGammaTerms(a + b, i + j);
+        // log of xᵃ·(1 − x)ᵇ·Γ(a + b + 1)/(Γ(a + 1)·Γ(b + 1)) as a series: 1/B(a, b) is a·b/(a + b) times that, which is exact near 0.
+        double[] ofA = LogGammaTerms(a + 1, i), ofB = LogGammaTerms(b + 1, j), ofSum = LogGammaTerms(a + b + 1, i + j);
         var log = new Jet(i, j, (p, q) =>
         {
             if (p + q == 0) return 0;
@@ -77,8 +77,9 @@ internal static partial class SpecialMath
         });
         var atA = new Jet(i, j, (p, q) => p + q == 0 ? a : p == 1 && q == 0 ? 1 : 0);
         var atB = new Jet(i, j, (p, q) => p + q == 0 ? b : q == 1 && p == 0 ? 1 : 0);
-        Jet value = log.ExpOfRest() * (direct ? BetaFraction(atA, atB, x) / atA : BetaFraction(atB, atA, y) / atB);
-        double scale = direct ? BetaPower(a, b, x, y) : -BetaPower(a, b, x, y);
+        Jet value = log.ExpOfRest() * (direct ? atB * BetaFraction(atA, atB, x) : atA * BetaFraction(atB, atA, y)) / (atA + atB);
+        double scale = BetaPower(a, b, x, y) * ((1 / a) + (1 / b));
+        if (!direct) scale = -scale;
         for (int k = 2; k <= i; k++) scale *= k;
         for (int k = 2; k <= j; k++) scale *= k;
         return scale * value[i, j];

@@ -142,20 +142,18 @@ internal static partial class SpecialMath
         if (k == 0) return Gammainc(a, x);
         if (!IsGammaDomain(a, x)) return double.NaN;
         if (x == 0 || double.IsInfinity(x) || double.IsInfinity(a)) return 0;
-        if (a == 0) return double.NegativeInfinity;
         bool lower = x < a + 1;
-        double log = Math.Log(x);
-        // The factor before the series has a + 1, that before the fraction has a.
-        double shift = lower ? a + 1 : a, factorial = 1;
+        double log = Math.Log(x), factorial = 1;
+        // xᵃ/Γ(a + 1), which is smooth at 0; the fraction's 1/Γ(a) is a times as much.
         var power = new Jet(k, 0, (i, _) =>
         {
             if (i == 0) return 0;
             factorial *= i;
-            return i == 1 ? log - Digamma(shift) : -Polygamma(i - 1, shift) / factorial;
+            return i == 1 ? log - Digamma(a + 1) : -Polygamma(i - 1, a + 1) / factorial;
         });
         var at = new Jet(k, 0, (i, _) => i == 0 ? a : i == 1 ? 1 : 0);
-        Jet value = power.ExpOfRest() * (lower ? GammaSeries(at, x) : GammaFraction(at, x));
-        double scale = lower ? Poisson(a, x) : -x * GammaDensity(a, x);
+        Jet value = power.ExpOfRest() * (lower ? GammaSeries(at, x) : at * GammaFraction(at, x));
+        double scale = lower ? Poisson(a, x) : -Poisson(a, x);
         for (int i = 1; i <= k; i++) scale *= i;
         return scale * value[k, 0];
     }

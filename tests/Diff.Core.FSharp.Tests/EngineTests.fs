@@ -467,6 +467,40 @@ let ``an optimiser's step is one loop over the parameter, written in place`` () 
         Assert.True(plan.Data.Steps.Length - 1 <= scalars, stepsOf plan)
         Assert.InRange(plan.Data.ArenaBytes, 0L, 1024L)
 
+[<Theory; InlineData(1); InlineData(3)>]
+let ``what follows one another in a concatenation is computed there`` (leading: int) =
+    let x, w = leaf 1 [ 64; 8 ] DType.Float64, leaf 2 [ 8; 8 ] DType.Float64
+    let a, b, c = tanh x, matmul x w, exp (sum x) * w
+    // With axes of one element before it, the axis is as good as the first; twice the same is copied once.
+    let lifted (e: Expr) =
+        if leading = 1 then
+            e
+        else
+            Reshape.make (Shape(Array.append [| 1; 1 |] (e.Shape.ToArray()))) e
+    let axis = if leading = 1 then 0 else 2
+    let joined = concat axis (List.map lifted [ a; b; c ])
+    let more = concat axis (List.map lifted [ a; x; b; b ])
+    for roots, bytes in
+        [ [| sum (cos joined) |], 64 * 8 * 2 + 64
+          // A part is read by others as well, and the whole is a result.
+          [| sum (sin a) + sum b; joined |], 0
+          [| sum (cos more) |], 64 * 8 * 4 ] do
+        for tier in [ Tier.Compiled; Tier.Tiles ] do
+            let plan = planOf tier roots
+            let results = plan.NewResults()
+            for threads in [ 1; 2; 4 ] do
+                Plan({ plan.Data with Threads = threads }).Run([||], results)
+                Array.iter2
+                    (fun (e: NDArray) (r: NDArray) ->
+                        for i in 0 .. e.Length - 1 do
+                            Assert.Equal(e.Float i, r.Float i, 1e-12 * (1.0 + abs (e.Float i))))
+                    (Reference.evaluate roots)
+                    results
+            Assert.InRange(plan.Data.ArenaBytes, 0L, int64 (8 * bytes + 1024))
+    let kinds = planOf Tier.Compiled [| sum (cos joined) |] |> kindsOf
+    Assert.DoesNotContain("copy", kinds)
+    Assert.DoesNotContain("kernel", kinds)
+
 // ---- Updates --------------------------------------------------------------------------------------------------------
 
 let private held (e: Expr) =

@@ -310,6 +310,38 @@ let ``derivatives at special points are those of the conventions`` () =
         if not second.IsEmpty then
             Assert.True(List.forall2 near second second', $"{name}: expected {second}, got {second'}")
 
+// By the series of P in decimal arithmetic with 110 digits, the derivatives from a polynomial through points 1e-12 apart.
+[<Theory>]
+[<InlineData(0.0, 1.0, -0.21938393439552029, -0.44895008155498933, 0.31085396248723574)>]
+[<InlineData(0.0, 2.6, -0.021850221804082193, -0.077649103790907781, -0.10198956815410282)>]
+[<InlineData(0.0, 0.3, -0.90567665167584677, -0.32402058580044313, 3.443664169933542)>]
+[<InlineData(1.8e-6, 2.6, -0.021850361572634237, -0.077649287372058229, -0.10198948789725652)>]
+[<InlineData(1e-9, 0.5, -0.55977359536292037, -0.58675958185990285, 1.9088231791254742)>]
+[<InlineData(0.001, 3.0, -0.013097911478885033, -0.049569297003486668, -0.077826030758790632)>]
+[<InlineData(0.5, 0.2, -0.82016140648633884, 1.0339378610953087, -0.15586690575274142)>]
+[<InlineData(30.0, 20.0, -0.010205257324989506, 0.0041503261167242953, -0.0013472091942993642)>]
+let ``gammainc has derivatives by its parameter down to 0`` (a: float, x: float, first, second, third) =
+    let a = variable "a" a
+    let mutable y = gammainc a (constant x)
+    for expected in [ first; second; third ] do
+        y <- grad y a
+        Assert.Equal(expected, item y, abs expected * 1e-13)
+
+[<Theory; InlineData(1e-12); InlineData(1e-5); InlineData(0.3); InlineData(4.0)>]
+let ``betainc has derivatives by small parameters`` (a: float) =
+    // I(x; a, 1) = xᵃ, and I(x; 1, b) = 1 − (1 − x)ᵇ.
+    for x in [ 0.02; 0.3; 0.7; 0.99 ] do
+        let parameter, one = variable "a" a, constant 1.0
+        let mutable first = betainc parameter one (constant x)
+        let mutable second = betainc one parameter (constant x)
+        for k in 1..3 do
+            first <- grad first parameter
+            second <- grad second parameter
+            let expected = log x ** float k * x ** a
+            Assert.Equal(expected, item first, abs expected * 1e-11 + 1e-16)
+            let expected = -(log (1.0 - x) ** float k) * (1.0 - x) ** a
+            Assert.Equal(expected, item second, abs expected * 1e-11 + 1e-16)
+
 [<Fact>]
 let ``derivatives of high order do not fail and are right`` () =
     let x = variable "x" 1.3

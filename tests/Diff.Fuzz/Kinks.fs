@@ -178,11 +178,12 @@ let nearest (e: Expr) (args: NDArray[]) : float =
             leastOf args[0].Length (fun i -> between (args[0].Float i) (Math.Round(args[0].Float i)))
         | Fn.Round ->
             leastOf args[0].Length (fun i -> between (args[0].Float i) (Math.Floor(args[0].Float i) + 0.5))
-        // It jumps where the quotient is whole.
+        // It jumps where the quotient is whole: so far in the operand that is nearest.
         | Fn.Fmod ->
             leastOf args[0].Length (fun i ->
-                let quotient = args[0].Float i / args[1].Float i
-                between quotient (Math.Round quotient))
+                let divisor = args[1].Float i
+                let quotient = args[0].Float i / divisor
+                between quotient (Math.Round quotient) * abs divisor / max 1.0 (abs quotient))
         // Their derivatives are infinite where both are 0, and that of atan2 jumps on the negative axis of the second.
         | Fn.Atan2
         | Fn.Hypot
