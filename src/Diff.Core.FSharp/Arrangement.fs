@@ -137,6 +137,10 @@ module Arrangement =
 
     // Whether each class is the one that an index names: a new last axis of extent `classes`.
     let internal isClass operation (classes: int) (indices: Expr) =
+        if classes < 0 then
+            invalidArg
+                (nameof classes)
+                $"{operation}: expected a number of classes of at least 0, got {classes}"
         if not (DType.isInteger indices.DType) then
             raise (
                 DTypeException

@@ -161,7 +161,18 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
     let mutable isDisposed = false
 
     let trace (inputs: Expr[]) : Traced =
-        match f.Invoke inputs with
+        let outputs =
+            try
+                f.Invoke inputs
+            with :? IndexOutOfRangeException as e when isNull names ->
+                raise (
+                    ArgumentException(
+                        $"call: the function looked for an element that is not there; does it take more than the {inputs.Length} arguments given?",
+                        "args",
+                        e
+                    )
+                )
+        match outputs with
         | outputs when isNull (box outputs) -> invalidOp "compile: the function gave null, not its results"
         | outputs ->
             match Array.tryFindIndex (fun (y: Expr) -> isNull (box y)) outputs with

@@ -16,11 +16,14 @@ module internal KernelStep =
             draft.CopyWhole(a, copy)
             copy
 
-    /// The operand as an array: a part of a source is none.
+    /// The operand as an array: a part of a source or of a result is none.
     let private array (draft: PlanDraft) a : ArrayAt =
         let view = draft.Graph.Views[a]
         let node = draft.Graph.Nodes[a]
-        let isWhole = view.Offset = 0 && view.Base.Shape.Length = node.Shape.Length
+        let isWhole =
+            view.Offset = 0
+            && view.Base.Shape.Length = node.Shape.Length
+            && not (draft.Memory.IsPart(draft.Graph.BaseOf a))
         { Place = rowMajor draft (fun place -> place.Entry < Entry.source 0 || isWhole) a
           Shape = node.Shape
           DType = node.DType }

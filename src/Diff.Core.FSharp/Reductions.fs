@@ -39,6 +39,13 @@ module Reductions =
                 ShapeException
                     $"matmul: shapes {a.Shape} and {b.Shape} do not fit: the last axis of the first is {a.Shape[m - 1]}, the {which} of the second {b.Shape[max 0 (n - 2)]}"
             )
+        for k in 1 .. min m n - 2 do
+            let first, second = a.Shape[m - 2 - k], b.Shape[n - 2 - k]
+            if first <> second && first <> 1 && second <> 1 then
+                raise (
+                    ShapeException
+                        $"matmul: shapes {a.Shape} and {b.Shape} do not fit: the leading axis {-2 - k} is {first} of the first, {second} of the second; they broadcast if equal or 1"
+                )
         let notation =
             match m, n with
             | 1, 1 -> "i,i->"

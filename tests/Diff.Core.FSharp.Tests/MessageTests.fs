@@ -182,9 +182,15 @@ let ``reductions of nothing`` () =
 
 [<Fact>]
 let ``concat, stack and split`` () =
-    refusesShape "concat: shapes (2, 3) and (4) may differ along axis 0 only" (fun () -> concat 0 [ x; b ])
-    refusesShape "concat: shapes (2, 3) and (2, 4) may differ along axis 0 only" (fun () ->
-        concat -2 [ x; array "" [ 2; 4 ] ])
+    refusesShape
+        "matmul: shapes (2, 3, 4) and (5, 4, 6) do not fit: the leading axis -3 is 2 of the first, 5 of the second; they broadcast if equal or 1"
+        (fun () -> matmul (array "x" [ 2; 3; 4 ]) (array "y" [ 5; 4; 6 ]))
+    refusesShape
+        "concat: shapes (2, 3) and (4) may differ along axis 0 only; they have 2 and 1 axes"
+        (fun () -> concat 0 [ x; b ])
+    refusesShape
+        "concat: shapes (2, 3) and (2, 4) may differ along axis 0 only; they differ along axis 1 too"
+        (fun () -> concat -2 [ x; array "" [ 2; 4 ] ])
     refusesShape "concat: axis 2 is outside shape (2, 3); its axes are -2 to 1" (fun () -> concat 2 [ x; x ])
     refusesType "concat: element types float64 and float32 do not mix; cast one of them" (fun () ->
         concat 0 [ v; half ])
@@ -365,3 +371,13 @@ let ``environment variables choose threads and tier`` () =
     Assert.Equal(3, options.Threads)
     Assert.Equal(Diff.Kernels.Tier.Tiles, options.Tier)
     Assert.Equal(Environment.ProcessorCount, EngineOptions.Parse("", null).Threads)
+
+[<Fact>]
+let ``a function that takes more arguments than it is given says so`` () =
+    let f = new CompiledFunction(fun xs -> [| xs[0] * xs[1] |])
+    let e =
+        Assert.Throws<ArgumentException>(fun () -> f.Call(NDArray.op_Implicit 1.0) |> ignore)
+    Assert.StartsWith(
+        "call: the function looked for an element that is not there; does it take more than the 1 arguments",
+        e.Message
+    )

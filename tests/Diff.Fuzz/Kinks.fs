@@ -65,8 +65,7 @@ let private compared (e: Expr) : int list =
         | Fn.Floor
         | Fn.Ceil
         | Fn.Round
-        | Fn.Trunc
-        | Fn.Pow -> [ 0 ]
+        | Fn.Trunc -> [ 0 ]
         | Fn.GammaDensity -> [ 1 ]
         | Fn.GammaincDerivative -> [ 2 ]
         | Fn.Gammainc
@@ -76,6 +75,7 @@ let private compared (e: Expr) : int list =
         | Fn.Atan2
         | Fn.Hypot
         | Fn.Direction
+        | Fn.Pow
         | Fn.Fmod -> [ 0; 1 ]
         | fn when Fn.isComparison fn -> [ 0; 1 ]
         | _ -> []

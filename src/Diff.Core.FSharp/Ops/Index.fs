@@ -62,8 +62,11 @@ module internal Index =
         ([<InlineIfLambda>] f: int -> int -> unit)
         =
         let extent = whole[axis]
-        let width = whole.Dims[axis + 1 ..] |> Array.fold (*) 1
-        let outer = whole.Dims[.. axis - 1] |> Array.fold (*) 1
+        let mutable outer, width = 1, 1
+        for k in 0 .. axis - 1 do
+            outer <- outer * whole[k]
+        for k in axis + 1 .. whole.Rank - 1 do
+            width <- width * whole[k]
         for k in 0 .. indices.Length - 1 do
             let i = resolve operation axis extent (indexAt indices k)
             for o in 0 .. outer - 1 do

@@ -73,13 +73,19 @@ module internal Window =
                     DTypeException
                         $"concat: element types {DType.name xs[0].DType} and {DType.name x.DType} do not mix; cast one of them"
                 )
-            let fits =
-                x.Rank = xs[0].Rank
-                && Seq.forall (fun i -> i = axis || x.Shape[i] = xs[0].Shape[i]) (seq { 0 .. x.Rank - 1 })
-            if not fits then
+            let others =
+                seq { 0 .. x.Rank - 1 }
+                |> Seq.filter (fun i -> i <> axis && x.Rank = xs[0].Rank && x.Shape[i] <> xs[0].Shape[i])
+                |> List.ofSeq
+            if x.Rank <> xs[0].Rank || not others.IsEmpty then
+                let how =
+                    if others.IsEmpty then
+                        $"they have {xs[0].Rank} and {x.Rank} axes"
+                    else
+                        $"they differ along axis {others.Head} too"
                 raise (
                     ShapeException
-                        $"concat: shapes {xs[0].Shape} and {x.Shape} may differ along axis {axis} only"
+                        $"concat: shapes {xs[0].Shape} and {x.Shape} may differ along axis {axis} only; {how}"
                 )
         if xs.Length = 1 then
             xs[0]
