@@ -1,5 +1,5 @@
-// Branch coverage of the core by the tests: dotnet fsi build/coverage.fsx FOLDER [arguments of the test program]
-// FOLDER holds the built test program; a copy of it is instrumented (by Coverlet, which has a command of its own only for other runners) and run.
+// Branch coverage of the core by the tests: dotnet fsi build/coverage.fsx FOLDER … [arguments of the test programs]
+// Each FOLDER holds a built test program; what any of them meets counts. A copy of each is instrumented (by Coverlet, which has a command of its own only for other runners) and run.
 #r "nuget: coverlet.collector, 6.0.4"
 
 open System
@@ -37,15 +37,10 @@ let make (name: string) (args: obj list) : obj =
     |> Array.find fits
     |> _.Invoke(Array.ofList args)
 
-let source, arguments =
-    match List.tail (List.ofArray fsi.CommandLineArgs) with
-    | folder :: rest -> folder, rest
-    | [] -> failwith "coverage: expected the folder of the built test program"
-let work = (Directory.CreateTempSubdirectory "diff-coverage-").FullName
-for file in Directory.GetFiles(source, "*", SearchOption.AllDirectories) do
-    let into = Path.Combine(work, Path.GetRelativePath(source, file))
-    Directory.CreateDirectory(nonNull (Path.GetDirectoryName into)) |> ignore
-    File.Copy(file, into)
+let sources, arguments =
+    List.tail (List.ofArray fsi.CommandLineArgs) |> List.partition Directory.Exists
+if sources.IsEmpty then
+    failwith "coverage: expected the folders of built test programs"
 
 let logger = DispatchProxy.Create(find "ILogger", typeof<Quiet>)
 let files = make "FileSystem" []
@@ -61,23 +56,37 @@ set "ExcludeFilters" (Array.empty<string>)
 set "ExcludedSourceFiles" (Array.empty<string>)
 set "ExcludeAttributes" (Array.empty<string>)
 set "DoesNotReturnAttributes" (Array.empty<string>)
-let program = Path.Combine(work, "Diff.Core.FSharp.Tests.dll")
-let coverage =
-    make
-        "Coverage"
-        [ program
-          parameters
-          logger
-          helper
-          files
-          roots
-          make "CecilSymbolHelper" [] ]
-let call name =
-    (nonNull (coverage.GetType().GetMethod(name, all, Type.EmptyTypes))).Invoke(coverage, [||])
-call "PrepareModules" |> ignore
-let run = nonNull (Process.Start("dotnet", program :: arguments))
-run.WaitForExit()
-let result = nonNull (call "GetCoverageResult")
+
+/// Runs a copy of the test program of a folder: what it met, and how it ended.
+let measure (source: string) : obj * int =
+    let work = (Directory.CreateTempSubdirectory "diff-coverage-").FullName
+    for file in Directory.GetFiles(source, "*", SearchOption.AllDirectories) do
+        let into = Path.Combine(work, Path.GetRelativePath(source, file))
+        Directory.CreateDirectory(nonNull (Path.GetDirectoryName into)) |> ignore
+        File.Copy(file, into)
+    let settings =
+        Directory.GetFiles(work, "*.Tests.runtimeconfig.json") |> Array.exactlyOne
+    let program = settings.Replace(".runtimeconfig.json", ".dll")
+    let coverage =
+        make
+            "Coverage"
+            [ program
+              parameters
+              logger
+              helper
+              files
+              roots
+              make "CecilSymbolHelper" [] ]
+    let call name =
+        (nonNull (coverage.GetType().GetMethod(name, all, Type.EmptyTypes))).Invoke(coverage, [||])
+    call "PrepareModules" |> ignore
+    let run = nonNull (Process.Start("dotnet", program :: arguments))
+    run.WaitForExit()
+    let result = nonNull (call "GetCoverageResult")
+    Directory.Delete(work, true)
+    result, run.ExitCode
+
+let results = sources |> List.map measure
 let get (x: obj) name =
     match x.GetType().GetProperty(name, all) with
     | null -> (nonNull (x.GetType().GetField(name, all))).GetValue x
@@ -90,19 +99,28 @@ let pairs (dictionary: obj) : (obj * obj) list =
 
 /// Lines and branches of each file: how many there are, and how many were met.
 let rows =
-    [ for _, documents in pairs (get result "Modules") do
-          for file, classes in pairs documents do
-              let methods = pairs classes |> List.collect (snd >> pairs >> List.map snd)
-              let lines =
-                  methods
-                  |> List.collect (fun m -> pairs (get m "Lines") |> List.map (snd >> unbox<int>))
-              let branches =
-                  methods
-                  |> List.collect (fun m ->
-                      [ for b in (get m "Branches" :?> IEnumerable) do
-                            unbox<int>(get (nonNull b) "Hits") ])
-              let met = List.filter (fun n -> n > 0) >> List.length
-              string file, met lines, lines.Length, met branches, branches.Length ]
+    [ for result, _ in results do
+          for _, documents in pairs (get result "Modules") do
+              for file, classes in pairs documents do
+                  for _, methods in pairs classes do
+                      for name, m in pairs methods do
+                          for line, hits in pairs (get m "Lines") do
+                              (string file, false, $"{name} {line}"), unbox<int> hits
+                          for b in (get m "Branches" :?> IEnumerable) do
+                              let b = nonNull b
+                              let place =
+                                  [ "Line"; "Offset"; "EndOffset"; "Path"; "Ordinal" ] |> List.map (get b)
+                              (string file, true, $"{name} {place}"), unbox<int>(get b "Hits") ]
+    |> List.groupBy fst
+    |> List.map (fun ((file, isBranch, _), all) ->
+        file, isBranch, List.exists (fun (_, hits) -> hits > 0) all)
+    |> List.groupBy (fun (file, _, _) -> file)
+    |> List.map (fun (file, all) ->
+        let count isOf isMet =
+            all
+            |> List.filter (fun (_, b, met) -> b = isOf && (met || not isMet))
+            |> List.length
+        file, count false true, count false false, count true true, count true false)
 let percent a b =
     if b = 0 then 100.0 else 100.0 * float a / float b
 printfn "| file | lines | branches |\n|---|---|---|"
@@ -113,5 +131,4 @@ let total f = List.sumBy f rows
 let l, ls = total (fun (_, l, _, _, _) -> l), total (fun (_, _, ls, _, _) -> ls)
 let b, bs = total (fun (_, _, _, b, _) -> b), total (fun (_, _, _, _, bs) -> bs)
 printfn $"all: lines {l} of {ls}, {percent l ls:F1} %%; branches {b} of {bs}, {percent b bs:F1} %%"
-Directory.Delete(work, true)
-exit run.ExitCode
+exit (results |> List.map snd |> List.max)

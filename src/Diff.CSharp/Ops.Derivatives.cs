@@ -26,6 +26,15 @@ public static partial class Ops
             ? Gradient.grad(unconnected, Given(y), Given(xs))
             : Gradient.vjp(unconnected, Given(y), seed, Given(xs)));
 
+    /// <summary>
+    /// Which of xs y has no derivative with respect to, so that <c>Grad</c> gives zeros, and why: it is not used, or the operations at which its
+    /// influence ends. Their lines are known if the graph is built under <see cref="SourceLines.Record"/>.
+    /// </summary>
+    /// <param name="y">The value to differentiate, of a float type.</param>
+    /// <param name="xs">Any nodes, also intermediate ones.</param>
+    /// <exception cref="DTypeException">One of xs or y is not of a float type.</exception>
+    public static IReadOnlyList<Disconnection> Disconnected(Expr y, params Expr[] xs) => Gradient.disconnected("Disconnected", Given(y), Given(xs));
+
     /// <summary>The cotangent g of y pulled back to each of xs: gᵀ·∂y/∂x.</summary>
     /// <param name="y">The value.</param>
     /// <param name="g">A cotangent of the shape of y.</param>

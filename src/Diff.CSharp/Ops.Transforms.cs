@@ -32,6 +32,16 @@ public static partial class Ops
         return named.Zip(gradients).ToDictionary(p => p.First.Path, p => p.Second);
     }
 
+    /// <summary>Which parameters of a module y has no derivative with respect to, by their paths, and why.</summary>
+    /// <param name="y">The value to differentiate.</param>
+    /// <param name="model">The module.</param>
+    public static IReadOnlyDictionary<string, Disconnection> Disconnected(Expr y, Module model)
+    {
+        var named = Given(model).NamedParameters();
+        var paths = named.ToDictionary(p => (Expr)p.Parameter, p => p.Path);
+        return Disconnected(y, [.. paths.Keys]).ToDictionary(d => paths[d.Argument]);
+    }
+
     /// <summary>The value of f and its pullback: from cotangents nested as the value is to cotangents nested as the arguments are.</summary>
     /// <param name="f">The function.</param>
     /// <param name="args">Its arguments.</param>

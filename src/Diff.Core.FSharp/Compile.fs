@@ -113,6 +113,9 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
     let gradient =
         lazy Planner.make options inputs (Traced.WithGradient(inputs, outputs))
 
+    static member private Floats(inputs: Expr[]) =
+        inputs |> Array.filter (fun x -> DType.isReal x.DType)
+
     /// The value of a scalar function and its derivatives with respect to the inputs of a float type.
     static member WithGradient(inputs: Expr[], outputs: Expr[]) : Expr[] =
         let y =
@@ -126,16 +129,20 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
                 ShapeException
                     $"ValueAndGrad: expected a scalar, but the value to differentiate has shape {y.Shape}; sum it"
             )
-        let floats = inputs |> Array.filter (fun x -> DType.isReal x.DType)
-        Array.append [| y |] (Gradient.grad Unconnected.Zeros y floats)
+        Array.append [| y |] (Gradient.grad Unconnected.Zeros y (Traced.Floats inputs))
 
     member _.Inputs = inputs
     member _.Outputs = outputs
     member _.Value = value.Value
     member _.Gradient = gradient.Value
 
-    /// The plans in words: of the value, and of value and gradient where there is one.
-    member this.Explain(args: NDArray[], timed: bool) : string =
+    /// The derivatives that do not exist and stand as zeros in the gradient.
+    member _.Disconnected: Disconnection[] =
+        Gradient.disconnected "Explain" outputs[0] (Traced.Floats inputs)
+
+    /// The plans in words: of the value, and of value and gradient where there is one; what is missing in the gradient, with the lines of the
+    /// function if `retraced`, traced anew, knows them.
+    member this.Explain(args: NDArray[], timed: bool, retraced: unit -> Traced) : string =
         let isDifferentiable =
             outputs.Length = 1
             && outputs[0].Shape.Length = 1
@@ -143,9 +150,15 @@ type internal Traced(options: EngineOptions, inputs: Expr[], outputs: Expr[]) =
             && inputs |> Array.exists (fun x -> DType.isReal x.DType)
         let value = Explain.plan "value" options this.Value args timed
         if isDifferentiable then
+            let missing =
+                if this.Disconnected.Length = 0 then
+                    [||]
+                else
+                    retraced().Disconnected |> Array.map (fun d -> $"\nzeros as a gradient: {d}")
             value
             + "\n\n"
             + Explain.plan "value and gradient" options this.Gradient args timed
+            + String.Join("", missing)
         else
             value
 
@@ -182,14 +195,14 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
     let cache = SignatureCache<Traced>(64, names, trace)
 
     // Layers may do something else in training, and draw random numbers there, which must not stay the same.
-    let inTraining =
-        SignatureCache<Traced>(
-            64,
-            names,
-            fun inputs ->
-                use _ = TrainingMode.enterCompiled ()
-                trace inputs
-        )
+    let traceInTraining inputs =
+        use _ = TrainingMode.enterCompiled ()
+        trace inputs
+
+    let inTraining = SignatureCache<Traced>(64, names, traceInTraining)
+
+    let isTraining () =
+        TrainingMode.mayBeOn () && TrainingMode.isOn ()
 
     let traced (args: NDArray[]) : Traced =
         Argument.noneIsNull (nameof args) args
@@ -203,7 +216,7 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
         match names with
         | null -> ()
         | names -> Signature.checkCount names args.Length
-        if TrainingMode.mayBeOn () && TrainingMode.isOn () then
+        if isTraining () then
             inTraining.Get args
         else
             cache.Get args
@@ -241,6 +254,19 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
                 Traced.WithGradient(inputs, outputs)
             else
                 outputs)
+
+    let explain (args: NDArray[]) timed =
+        let traced = traced args
+        traced.Explain(
+            args,
+            timed,
+            fun () ->
+                use _ = SourceLines.Record()
+                if isTraining () then
+                    traceInTraining traced.Inputs
+                else
+                    trace traced.Inputs
+        )
 
     // With anomaly detection, results with NaN are an error.
     let check isGradient (args: NDArray[]) (results: NDArray[]) =
@@ -328,10 +354,10 @@ type CompiledFunction internal (f: Func<Expr[], Expr[]>, names: string[] | null,
         struct (traced.Inputs, traced.Outputs)
 
     /// What a call with such arguments does: the steps of the plans for the value and, of a scalar function, for value and gradient.
-    member _.Explain([<ParamArray>] args: NDArray[]) : string = (traced args).Explain(args, false)
+    member _.Explain([<ParamArray>] args: NDArray[]) : string = explain args false
 
     /// The same with the time that each step takes: the median of some runs.
-    member _.Profile([<ParamArray>] args: NDArray[]) : string = (traced args).Explain(args, true)
+    member _.Profile([<ParamArray>] args: NDArray[]) : string = explain args true
 
     /// Lets go of all plans; calls made after this fail.
     member _.Dispose() : unit =

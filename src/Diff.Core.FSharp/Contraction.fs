@@ -200,6 +200,7 @@ module internal Contraction =
                 waiting.Add(terms.Count - 1) |> ignore
             let struct (axes, result) = terms[terms.Count - 1]
             unary axes spec.Output sizes result
+        | Op.Einsum _ when e.Args.Length = 1 -> WindowSums.lower e
         | Op.Fold _
         | Op.Slice _ -> Overlap.lower e
         | _ -> e

@@ -53,6 +53,11 @@ module Derivatives =
     /// The derivative of the sum of y with respect to x, as a graph.
     let grad (y: Expr) (x: Expr) : Expr = grads y [ x ] |> List.head
 
+    /// Which of xs y has no derivative with respect to, so that `grads` gives zeros, and why: it is not used, or the operations at which its
+    /// influence ends. Their lines are known if the graph is built under `SourceLines.Record`.
+    let disconnected (y: Expr) (xs: Expr list) : Disconnection list =
+        Gradient.disconnected "disconnected" y (Array.ofList xs) |> List.ofArray
+
     /// The cotangent g of y pulled back to each of xs, as graphs.
     let vjp (y: Expr) (g: Expr) (xs: Expr list) : Expr list =
         simplified (fun () -> Gradient.vjp Unconnected.Zeros y g (Array.ofList xs))

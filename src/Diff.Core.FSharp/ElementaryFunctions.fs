@@ -41,7 +41,7 @@ module ElementaryFunctions =
         let x, y = operands[0], operands[1]
         let undefined =
             map Fn.Or [ map Fn.LessEqual [ y; like y beyond ]; map Fn.Equal [ y; like y infinity ] ]
-        let flat = map Fn.And [ map Fn.Equal [ x; like x 0.0 ]; undefined ]
+        let flat = guard (map Fn.And [ map Fn.Equal [ x; like x 0.0 ]; undefined ])
         let zero = like x 0.0
         map
             Fn.Where

@@ -76,18 +76,21 @@ module Functions =
     /// x where the condition holds, else y; the derivative goes to the branch taken.
     let where (condition: Expr) (x: Expr) (y: Expr) : Expr = map Fn.Where [ condition; x; y ]
 
+    /// The value of x, treated as a constant by every derivative.
+    let stopGradient (x: Expr) : Expr =
+        Expr(Op.StopGradient, [| x |], x.Shape, x.DType)
+
+    /// The condition of a `where` that keeps an operation defined: both branches are, so what it masks need not stay masked through products.
+    let internal guard (condition: Expr) : Expr = stopGradient condition
+
     /// x cut to [low, high]; the derivative is 1 inside and at the bounds, 0 beyond.
     let clip (low: float) (high: float) (x: Expr) : Expr =
         if not (low <= high) then
             invalidArg "low" $"clip: expected low <= high, got {low} and {high}"
         where
-            (less x low)
+            (guard (less x low))
             (Expr.Full(low, Shape.Scalar, x.DType))
-            (where (greater x high) (Expr.Full(high, Shape.Scalar, x.DType)) x)
+            (where (guard (greater x high)) (Expr.Full(high, Shape.Scalar, x.DType)) x)
 
     /// Conversion to another element type.
     let cast (dtype: DType) (x: Expr) : Expr = Elementwise.makeCast dtype x
-
-    /// The value of x, treated as a constant by every derivative.
-    let stopGradient (x: Expr) : Expr =
-        Expr(Op.StopGradient, [| x |], x.Shape, x.DType)

@@ -33,10 +33,17 @@ module internal FuseRules =
         takesIntegers graph.Nodes[i]
         && (isSmallIndex graph (graph.Arg(i, 0)) || isSmallIndex graph (graph.Arg(i, 1)))
 
-    let private isBoolConst (e: Expr) =
-        match e.Op with
-        | Op.Const _ -> e.DType = DType.Bool
-        | _ -> false
+    /// A bool constant, perhaps behind views: loops have masks for bools, but numbers for constants.
+    let rec private isBoolConst (e: Expr) =
+        e.DType = DType.Bool
+        && match e.Op with
+           | Op.Const _ -> true
+           | Op.StopGradient
+           | Op.Barrier
+           | Op.Reshape
+           | Op.Slice _ -> isBoolConst e.Args[0]
+           | Op.Einsum spec -> spec.Inputs.Length = 1 && isBoolConst e.Args[0]
+           | _ -> false
 
     let private isPlain (dtype: DType) =
         DType.isFloat dtype || dtype = DType.Bool

@@ -22,10 +22,7 @@ type JacobianMode =
 /// Derivatives as graphs: every function here maps graphs to graphs and looks at nothing but the graph.
 [<RequireQualifiedAccess>]
 module internal Gradient =
-    let private describe (e: Expr) =
-        match e.Op with
-        | Op.Variable v when v.Name <> "" -> $"\"{v.Name}\""
-        | op -> $"{Formula.verb op (e.Args |> Array.map _.Shape)} of shape {e.Shape}"
+    let private describe = Disconnection.Describe
 
     let differentiable operation (e: Expr) =
         if not (DType.isFloat e.DType) then
@@ -47,32 +44,11 @@ module internal Gradient =
                 $"{operation}: {Words.number c} is a constant, and nothing can be differentiated with respect to it; make it a variable"
         | _ -> stored operation x
 
-    /// The operations at which what x passes on ends, because they have no derivative: at most three, in order.
-    let private ends (y: Expr) (x: Expr) : Expr[] =
-        let nodes = Passes.youngerThan [| x |] [ y ]
-        let needed = Graph.dependents [| x |] nodes
-        let reached = NodeMap<bool>()
-        reached[x] <- true
-        let found = List<Expr>()
-        for node in nodes do
-            if needed[node] && node.Args |> Array.exists (fun a -> reached[a]) then
-                match (Rules.ofOp node.Op).Derivative with
-                | Zero -> found.Add node
-                | _ when not (DType.isFloat node.DType) -> found.Add node
-                | _ -> reached[node] <- true
-        found |> Seq.truncate 3 |> Array.ofSeq
-
-    /// Why a derivative is missing.
-    let private disconnection (y: Expr) (x: Expr) : string =
-        match ends y x with
-        | [||] -> $"the value ({describe y}) does not depend on {describe x}"
-        | ends ->
-            let place (e: Expr) =
-                match e.Scope with
-                | null -> Formula.opText e.Op
-                | scope -> $"{Formula.opText e.Op} (in {scope})"
-            let names = String.Join(", ", ends |> Array.map place)
-            $"the value ({describe y}) depends on {describe x} only through operations without a derivative: {names}"
+    /// For each of `xs` with respect to which y has no derivative: why.
+    let disconnected operation (y: Expr) (xs: Expr[]) : Disconnection[] =
+        differentiable operation y
+        Array.iter (target operation) xs
+        Disconnections.find y xs
 
     let private connect operation unconnected (y: Expr) (xs: Expr[]) (parts: (Expr | null)[]) : Expr[] =
         Array.map2
@@ -80,7 +56,7 @@ module internal Gradient =
                 match part with
                 | null when unconnected = Unconnected.Error ->
                     invalidOp
-                        $"{operation}: {disconnection y x}; differentiate with respect to something it uses, or ask for zeros"
+                        $"{operation}: {Disconnections.why y x}; differentiate with respect to something it uses, or ask for zeros"
                 | null -> Expr.NoDerivative x
                 | g -> g)
             xs

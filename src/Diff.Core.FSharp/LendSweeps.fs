@@ -17,6 +17,7 @@ module internal LendSweeps =
         let text (feed: Feed) =
             match feed with
             | Feed.Whole a -> $"whole {node.Args[a].Id}"
+            | Feed.Slice a -> $"slice of {node.Args[a].Id}"
             | feed -> string feed
         let first = it.Sweeps[0]
         let all =

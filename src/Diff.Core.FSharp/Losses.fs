@@ -22,7 +22,7 @@ module Losses =
                     $"cross_entropy: logits of shape {logits.Shape} need class indices of shape {Shape(logits.Shape.Dims[.. logits.Rank - 2])}, got {classes.Shape}"
             )
         let n = logits.Shape[logits.Rank - 1]
-        let isChosen = isClass "cross_entropy" n (Index.classIndices n classes)
+        let isChosen = guard (isClass "cross_entropy" n (Index.classIndices n classes))
         let chosen =
             where isChosen (logSoftmax -1 logits) (Expr.Full(0.0, Shape.Scalar, logits.DType))
         -(sumAxes false [| -1 |] chosen)
@@ -36,7 +36,8 @@ module Losses =
             )
         let logs = logSoftmax -1 logits
         // −∞ · 0 is no number, but its term is 0; the derivative with respect to the target there is kept finite too.
-        let impossible = logicalAnd (equal targets 0.0) (equal logs Double.NegativeInfinity)
+        let impossible =
+            guard (logicalAnd (equal targets 0.0) (equal logs Double.NegativeInfinity))
         -(sumAxes
             false
             [| -1 |]
@@ -48,11 +49,11 @@ module Losses =
             Expr.Full(value, Shape.Scalar, logits.DType)
         let zero, one = like 0.0, like 1.0
         // softplus(−x) + (1 − t)·x and softplus(x) − t·x are one function; of x ≥ 0 the first has nothing that cancels, else the second.
-        let isUpper = greaterEqual logits zero
+        let isUpper = guard (greaterEqual logits zero)
         let s = where isUpper (-logits) logits
         let rest = where isUpper one zero - targets
         // 0 times an infinite logit is 0 here.
-        let isSure = logicalAnd (equal rest zero) (equal s Double.NegativeInfinity)
+        let isSure = guard (logicalAnd (equal rest zero) (equal s Double.NegativeInfinity))
         softplus s + rest * where isSure zero logits
 
     /// The mean of (x − y)² over all elements.

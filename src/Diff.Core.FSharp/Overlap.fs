@@ -280,7 +280,10 @@ module internal Overlap =
             // Windows of later axes are added up before this.
             let rec within (x: Expr) =
                 match x.Op with
-                | Op.Einsum spec -> ofContraction axis extent step dilation x spec
+                | Op.Einsum spec ->
+                    match WindowSums.ofRepetition axis extent step dilation x spec with
+                    | ValueSome sums -> ValueSome sums
+                    | ValueNone -> ofContraction axis extent step dilation x spec
                 | _ when x.Args.Length = 1 && isBehind (axis + 1) x ->
                     within x.Args[0] |> ValueOption.map (again axis x)
                 | _ -> ValueNone

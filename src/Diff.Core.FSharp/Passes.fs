@@ -28,10 +28,7 @@ module internal Passes =
         let oldest = xs |> Array.fold (fun id x -> min id x.Id) Int64.MaxValue
         Graph.since (oldest - 1L) ys
 
-    let private isZero (e: Expr) =
-        match e.Op with
-        | Op.Const c -> c.AsFloat = 0.0
-        | _ -> false
+    let private sum = Masks.sum
 
     /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
     let private withoutHole (hole: Expr) (value: Expr) (root: Expr) : Expr =
@@ -39,96 +36,6 @@ module internal Passes =
             if obj.ReferenceEquals(original, hole) then value else node
         Graph.rebuild replace (Graph.since (hole.Id - 1L) [ root ]) [| root |]
         |> Array.head
-
-    let private both (mask: Expr | null) (also: Expr) : Expr =
-        match mask with
-        | null -> also
-        | mask -> Expr.Map(Fn.And, [| mask; also |])
-
-    /// What a chain of masks lets pass: where all of `mask` and the chain's conditions hold, the value within.
-    let rec private unmasked (mask: Expr | null) (g: Expr) : struct (Expr | null * Expr) =
-        match g.Op with
-        | Op.Elementwise Fn.Where when isZero g.Args[2] -> unmasked (both mask g.Args[0]) g.Args[1]
-        | Op.Elementwise Fn.Where when isZero g.Args[1] ->
-            unmasked (both mask (Expr.Map(Fn.Not, [| g.Args[0] |]))) g.Args[2]
-        | _ -> struct (mask, g)
-
-    let private maskedBy mask (value: Expr) =
-        Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
-
-    /// f(g) for a function index by index. Where g is masked the result is, not f of a mask: in a branch that `where` did not take,
-    /// an infinite or undefined derivative times 0 would be NaN. There is one mask at a time, however many functions gave one.
-    let private masked (f: Expr -> Expr) (g: Expr) : Expr =
-        match unmasked null g with
-        | struct (null, _) -> f g
-        | struct (mask, within) ->
-            let part = f within
-            if obj.ReferenceEquals(part, within) then
-                g
-            else
-                match unmasked mask part with
-                | struct (null, part) -> part
-                | struct (mask, part) -> maskedBy mask part
-
-    let private sameMask (a: Expr) (b: Expr) =
-        let same (a: Expr) (b: Expr) = obj.ReferenceEquals(a, b)
-        same a b
-        || (a.Args.Length > 0
-            && a.Args.Length = b.Args.Length
-            && a.Op.Equals b.Op
-            && Array.forall2 same a.Args b.Args)
-
-    let private isNot (a: Expr) (b: Expr) =
-        match a.Op with
-        | Op.Elementwise Fn.Not -> sameMask a.Args[0] b
-        | _ -> false
-
-    /// The sum of two cotangents of one node: masked where both are, one or the other where one mask is the other's opposite.
-    let private sum (a: Expr) (b: Expr) : Expr =
-        match unmasked null a, unmasked null b with
-        | struct (null, _), _
-        | _, struct (null, _) -> a + b
-        | struct (m, x), struct (n, y) when sameMask m n -> maskedBy m (x + y)
-        | struct (m, x), struct (n, y) when isNot n m -> Expr.Map(Fn.Where, [| m; x; y |])
-        | struct (m, x), struct (n, y) when isNot m n -> Expr.Map(Fn.Where, [| n; y; x |])
-        | struct (m, _), struct (n, _) -> maskedBy (Expr.Map(Fn.Or, [| m; n |])) (a + b)
-
-    /// A masked cotangent through the transpose of an operation that moves, repeats or sums elements: masked where all that an element
-    /// is made of was.
-    let private moved (transpose: Expr -> Expr) (g: Expr) : Expr =
-        match unmasked null g with
-        | struct (null, _) -> transpose g
-        | struct (mask, _) ->
-            let live = transpose (Expr(Op.Cast, [| mask |], g.Shape, g.DType))
-            maskedBy (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) (transpose g)
-
-    /// The cotangent of what was reduced along axes: masked where that of its row was.
-    let private ofRows (axes: int[]) (g: Expr) (part: Expr) : Expr =
-        match unmasked null g with
-        | struct (null, _) -> part
-        | struct (mask, _) ->
-            let labels = EinsumSpec.labels part.Rank
-            let kept =
-                [| for i in 0 .. labels.Length - 1 do
-                       if not (Array.contains i axes) then
-                           labels[i] |]
-            let spec =
-                { Inputs = [| String kept |]
-                  Output = String labels }
-            let live =
-                Expr.Contract(spec, [| Expr(Op.Cast, [| mask |], g.Shape, g.DType) |], part.Shape)
-            maskedBy (Expr.Map(Fn.Greater, [| live; Expr.ZerosLike live |])) part
-
-    /// Whether the transpose of an operation only moves, repeats or sums elements. Gathers, windows and products of several are left
-    /// out: the mask would cost as much as they do.
-    let private isMove (op: Op) =
-        match op with
-        | Op.Reshape
-        | Op.Slice _
-        | Op.Embed _
-        | Op.Concat _ -> true
-        | Op.Einsum spec -> spec.Inputs.Length = 1
-        | _ -> false
 
     /// Graphs made after the node `before`, with values that are there in place of nodes that would compute them again.
     let private withSaved
@@ -159,18 +66,33 @@ module internal Passes =
         let through (i: int) (f: Expr -> Expr) : Expr =
             match y.Op with
             | Op.Elementwise _
-            | Op.Cast -> masked f g
-            | op when y.Args[i].Args.Length > 0 && isMove op -> moved f g
+            | Op.Cast -> Masks.masked f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op -> Masks.movedIfChosen f g
+            | Op.Fourier _ -> f g |> Masks.ofBlocks (y.Rank - 2) g
             | _ -> f g
         match (Rules.ofOp y.Op).Derivative with
         | Zero -> Array.create needed.Length null
         | Pointwise apply -> each (fun i -> through i (apply i y.Args y))
-        | Linear transpose
-        | Multilinear transpose -> each (fun i -> through i (transpose i y.Args))
+        | Linear transpose -> each (fun i -> through i (transpose i y.Args))
+        | Multilinear transpose ->
+            match y.Op with
+            | Op.Einsum spec when spec.Inputs.Length > 1 ->
+                each (fun i -> Masks.ofProduct spec i y.Args (transpose i) g)
+            | _ -> each (fun i -> through i (transpose i y.Args))
         | General vjp ->
-            match y.Op, vjp needed y.Args y g with
-            | Op.Reduce(_, axes), [| part |] when not (isNull part) -> [| ofRows axes g (nonNull part) |]
-            | _, parts -> parts
+            let eachPart f =
+                vjp needed y.Args y g
+                |> Array.map (fun part ->
+                    match part with
+                    | null -> null
+                    | part -> f part)
+            match y.Op with
+            | Op.Reduce(_, axes) -> eachPart (Masks.ofRows axes g)
+            | Op.Linalg _ -> eachPart (Masks.ofBlocks (y.Args[0].Rank - 2) g)
+            | Op.Recurrence(axis, reverse) ->
+                Masks.ofRecurrence axis reverse y.Args y (fun xs y -> vjp needed xs y g) g
+            | _ -> vjp needed y.Args y g
         | Differentiated(vjp, _) -> vjp (differentiator ()) needed y.Args g
         | Forward jvp ->
             // A tangent is linear in those of the arguments: its transpose.

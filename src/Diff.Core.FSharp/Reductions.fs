@@ -174,7 +174,7 @@ module Reductions =
                 let m = shift axes x
                 let s = sumAxes true axes (exp (x - m))
                 // All terms 0: the value is −∞ + m, and no derivative passes through log 0.
-                let none = equal s 0.0
+                let none = guard (equal s 0.0)
                 where
                     none
                     (Expr.Full(Double.NegativeInfinity, Shape.Scalar, x.DType))

@@ -233,5 +233,5 @@ module Rng =
         if p = 0.0 then
             x
         else
-            let keep = greaterEqual (uniform x.DType (List.ofArray x.Shape.Dims) key) p
+            let keep = guard (greaterEqual (uniform x.DType (List.ofArray x.Shape.Dims) key) p)
             where keep (x / (1.0 - p)) (zerosLike x)

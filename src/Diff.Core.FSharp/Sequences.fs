@@ -132,7 +132,7 @@ module Sequences =
             let factor = exp (where known (before - shift) zero)
             let s =
                 Recurrence.make "cumlogsumexp" axis false (where known factor zero) (exp (x - shift))
-            let none = equal s 0.0
+            let none = guard (equal s 0.0)
             where
                 none
                 (Expr.Full(Double.NegativeInfinity, Shape.Scalar, x.DType))

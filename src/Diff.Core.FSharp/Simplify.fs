@@ -67,6 +67,7 @@ module internal Simplify =
                     | DType.Int64 -> Scalar.ofInt DType.Int64 (result.Span<int64>()[0])
                     | dtype -> Scalar.ofFloat dtype (result.Float 0)
                 ValueSome(Expr.Const(value, e.Shape))
+            | Op.StopGradient
             | Op.Reshape
             | Op.Slice _
             | Op.Unfold _ -> ValueSome(Expr.Const(constants[0], e.Shape))

@@ -124,19 +124,67 @@ module internal Sparsity =
             | Op.Linalg _ -> false
             | _ -> true
 
+        // Values found so far, and nodes without: each node is computed once, however many are asked for what depends on it.
+        let values, isRefused = NodeMap<NDArray | null>(), NodeMap<bool>()
+        let counted (nodes: Expr[]) =
+            let uses = NodeMap<int>()
+            for node in nodes do
+                for a in node.Args do
+                    uses[a] <- uses[a] + 1
+            uses
+        let uses = counted nodes
+
+        /// What a node is computed from, down to values that were found, in the order of computation.
+        let below (e: Expr) : Expr[] =
+            let seen = NodeMap<bool>()
+            let found, waiting = List<Expr>(), Stack<Expr>([ e ])
+            while waiting.Count > 0 do
+                let node = waiting.Pop()
+                if not seen[node] then
+                    seen[node] <- true
+                    found.Add node
+                    if isNull values[node] then
+                        Array.iter waiting.Push node.Args
+            found.Sort(fun a b -> compare a.Id b.Id)
+            found.ToArray()
+
         /// The value of a node that no variable changes, if it is worth its price.
         let known (e: Expr) : NDArray voption =
-            if given[e] then
-                ValueNone
-            else
-                let below = Graph.topological [| e |]
-                if Array.forall isPlain below && purse.Pay(Array.sumBy price below) then
+            match values[e] with
+            | null when given[e] || isRefused[e] -> ValueNone
+            | null ->
+                let nodes = below e
+                let left = nodes |> Array.filter (fun node -> isNull values[node])
+                let cost = Array.sumBy price left
+                if
+                    Array.forall (fun node -> isPlain node && not isRefused[node]) left
+                    && purse.Pay cost
+                then
+                    let ofValue (original: Expr) (node: Expr) =
+                        match values[original] with
+                        | null -> node
+                        | value -> Leaf.literal value
+                    // What others than these read is asked for as well: they may be next.
+                    let within = counted left
+                    let wanted =
+                        left |> Array.filter (fun node -> node.Id = e.Id || uses[node] > within[node])
                     try
-                        ValueSome(Evaluate.one e)
+                        let roots = Graph.rebuild ofValue nodes wanted
+                        // To plan takes some milliseconds.
+                        let found =
+                            if cost < 1e5 then
+                                Reference.evaluate roots
+                            else
+                                Evaluate.many roots
+                        Array.iter2 (fun node value -> values[node] <- value) wanted found
                     with :? IndexOutOfRangeException ->
-                        ValueNone
+                        isRefused[e] <- true
                 else
-                    ValueNone
+                    isRefused[e] <- true
+                match values[e] with
+                | null -> ValueNone
+                | found -> ValueSome found
+            | found -> ValueSome found
 
         let setsOf (e: Expr) : int[][] =
             match sets[e] with

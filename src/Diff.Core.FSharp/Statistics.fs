@@ -15,7 +15,7 @@ module Statistics =
 
     /// f(x), and 0 with derivative 0 where x is 0.
     let private zeroAtZero f (x: Expr) =
-        let isZero = equal x (like x 0.0)
+        let isZero = guard (equal x (like x 0.0))
         where isZero (like x 0.0) (f (where isZero (onesLike x) x))
 
     let private squeezed keepDims (axes: int[]) (x: Expr) (reduced: Expr) =
@@ -62,7 +62,7 @@ module Statistics =
     /// A norm of numbers that are scaled by the largest magnitude, so that no power overflows: that of what `scaled` makes of them.
     let private scaledBy (largest: Expr) (norm: (Expr -> Expr) -> Expr) =
         let zero, one = like largest 0.0, like largest 1.0
-        let isZero = equal largest zero
+        let isZero = guard (equal largest zero)
         let isInfinite = equal largest (like largest Double.PositiveInfinity)
         let scale = where (logicalOr isZero isInfinite) one largest
         // Where all are 0 others stand in their place, so that no derivative meets a root of 0.
@@ -146,7 +146,7 @@ module Statistics =
         let axes = Shape.axes "standardize" x.Shape axes
         let d = centred axes x
         let v = varianceOf ddof axes d
-        let isZero = equal v (like v 0.0)
+        let isZero = guard (equal v (like v 0.0))
         where isZero (like x 0.0) (d / sqrt (where isZero (onesLike v) v))
 
     /// (x − mean)/std over axes (none: all); equal elements become 0, with derivative 0.

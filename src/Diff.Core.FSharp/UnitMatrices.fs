@@ -26,6 +26,7 @@ module internal UnitMatrices =
         // What a node multiplies the unit matrix by, index by index.
         let scale = NodeMap<Expr | null>()
         scale[units] <- Expr.OnesLike units
+        let onDiagonal = Elementwise.makeCast DType.Bool units
         let without (spec: EinsumSpec) (k: int) (e: Expr) : Expr =
             let i, j = spec.Inputs[k][0], spec.Inputs[k][1]
             let rest = Array.removeAt k spec.Inputs
@@ -72,8 +73,13 @@ module internal UnitMatrices =
         let replace (_: Expr) (node: Expr) =
             match node.Op with
             | Op.Elementwise fn ->
-                scale[node] <- scaled fn node
-                node
+                match scaled fn node with
+                | null -> node
+                | factor ->
+                    // Where nothing absorbs it, the factor stands on the diagonal alone: it may be infinite, and 0 times it would be NaN.
+                    let alone = Expr.Map(Fn.Where, [| onDiagonal; factor; Expr.ZerosLike factor |])
+                    scale[alone] <- factor
+                    alone
             | Op.Einsum spec -> Graph.within node.Scope (fun () -> contraction spec node)
             | _ -> node
         Graph.rebuild replace nodes roots

@@ -367,6 +367,67 @@ let ``overlapping maxima add up what they pass back, but padding gets nothing`` 
     Assert.Equal<float[]>([| -1.0; -1.0; -1.5; -1.5 |], floats (eval y))
     Assert.Equal<float[]>([| 2.0; 0.0; 0.0; 2.0 |], floats (eval (grad y x)))
 
+/// One axis with windows, in an array of three more.
+let private oneAxis: Gen<int * int * int * int> =
+    gen {
+        let! size = Gen.choose (1, 18)
+        let! step = Gen.choose (1, 7)
+        let! dilation = Gen.elements [ 1; 1; 2; 3 ]
+        let! more = Gen.choose (0, 20)
+        return (size - 1) * dilation + 1 + more, size, step, dilation
+    }
+
+[<Property(MaxTest = 150)>]
+let ``sums of windows, and equal elements added up as windows, are what the reference says`` () =
+    Prop.forAll
+        (Arb.fromGen (Gen.zip oneAxis (Gen.elements [ 0; 1; 2 ])))
+        (fun ((extent, size, step, dilation), axis) ->
+            let dims = List.updateAt axis extent [ 2; 3; 5 ]
+            let x = variableOf "x" (spread 1 (-2.0, 2.0) dims)
+            let windows = unfold axis size step dilation x
+            let sums = sumOver [ axis + 1 ] windows
+            let all =
+                sumOver
+                    [ 0; axis + 1 ]
+                    (if axis = 0 then
+                         unfold 2 2 1 1 windows |> sumOver [ 3 ]
+                     else
+                         windows)
+            // Of the rows, the windows and their elements, along all other axes and along one.
+            let back = grad (sum (sums * sums * sums)) x
+            let short = sumOver [ 2 - (if axis = 2 then 1 else 0) ] sums
+            let again = grad (sum (short * short * short)) x
+            let single = cast DType.Float32 x
+            let narrow = sumOver [ axis + 1 ] (unfold axis size step dilation single)
+            let roots =
+                [| sums; all; back; again; grad (sum (back * x)) x; cast DType.Float64 narrow |]
+            for k, (expected, found) in
+                Array.indexed (Array.zip (Reference.evaluate roots) (Evaluate.many roots)) do
+                Assert.Equal(expected.Shape, found.Shape)
+                let allowed = if k = 5 then 1e-5 else 1e-11
+                let scale = floats expected |> Array.fold (fun m v -> max m (abs v)) 1.0
+                Array.iter2
+                    (fun (a: float) b ->
+                        Assert.True(abs (a - b) <= allowed * scale, $"root {k}: {b}, not {a}"))
+                    (floats expected)
+                    (floats found))
+
+[<Fact>]
+let ``the derivative of a mean pooling stores no windows`` () =
+    let x = variableOf "x" (spread 1 (-2.0, 2.0) [ 2; 3; 12; 12 ])
+    for size, stride, padding in
+        [ [ 3 ], [ 1 ], Padding.Valid
+          [ 3 ], [ 1 ], Padding.Same
+          [ 3 ], [ 2 ], Padding.Valid
+          [ 5; 2 ], [ 2; 3 ], Padding.Around 1
+          [ 4 ], [ 3 ], Padding.Same ] do
+        let y = avgPoolWith size stride padding x
+        let g = grad (sum (y * y)) x
+        let text = explain g
+        Assert.DoesNotContain("fold(", text)
+        let expected = (Reference.evaluate [| g |])[0]
+        Array.iter2 (fun (a: float) b -> Assert.Equal(a, b, 1e-12)) (floats expected) (floats (eval g))
+
 [<Fact>]
 let ``of an empty batch nothing is convolved or pooled`` () =
     let x, w =

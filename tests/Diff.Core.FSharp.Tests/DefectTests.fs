@@ -522,3 +522,59 @@ let ``a contraction that two others use is not computed twice`` () =
         [| einsum "ik->i" [ product ]; einsum "ik->k" [ product ] |] |> Planner.prepare
     let isProduct (e: Expr) = e.Args.Length = 2
     Assert.Equal(1, Graph.topological roots |> Array.filter isProduct |> Array.length)
+
+[<Fact>]
+let ``an infinite derivative stands on the diagonal of a Jacobian alone`` () =
+    for n in [ 1; 3; 7; 9 ] do
+        let numbers = Array.init n (fun i -> if i = n / 2 then 0.0 else float (i + 1))
+        let x = tensor "x" [ n ] numbers
+        for f, slope in
+            [ sqrt, (fun v -> 0.5 / sqrt v)
+              (fun x -> -(3.0 * sqrt x) + 2.0 * sin x), (fun v -> -1.5 / sqrt v + 2.0 * cos v) ] do
+            for mode in [ JacobianMode.Auto; JacobianMode.Rows; JacobianMode.Columns ] do
+                let j: float[] = (eval (jacobianBy mode (f x) x)).ToArray<float>()
+                for i in 0 .. n - 1 do
+                    for k in 0 .. n - 1 do
+                        let expected = if i <> k then 0.0 else slope numbers[i]
+                        Assert.Equal(expected, j[i * n + k], 1e-12)
+
+[<Fact>]
+let ``loops with a condition lend a sweep only to those that read the same slices`` () =
+    let scalarLike name =
+        Leaf.input name Shape.Scalar DType.Float64
+    let test =
+        let h = scalarLike "h"
+        Body([| h |], [| Expr.Map(Fn.Less, [| h; Expr.op_Implicit 10.0 |]) |])
+    let adding =
+        let s, v = scalarLike "s", scalarLike "v"
+        Sweep(false, [| 0 |], [| Feed.State(0, 0); Feed.Slice 1 |], Body([| s; v |], [| s + v |]))
+    let back =
+        let g, h = scalarLike "g", scalarLike "h"
+        Sweep(true, [| 2 |], [| Feed.State(1, 0); Feed.State(0, 0) |], Body([| g; h |], [| g * h |]))
+    let loop (sweeps: Sweep[]) (args: Expr[]) =
+        Iterated.Node(
+            { Name = "while"
+              Length = ValueNone
+              Condition = ValueSome(struct ([| Feed.State(0, 0) |], test))
+              Limit = 100L
+              Sweeps = sweeps
+              Parts = [| LoopPart.Final(sweeps.Length - 1, 0) |]
+              Packed = DType.Float64
+              MaxRecordBytes = 1L <<< 20
+              Lends = null
+              Borrows = null },
+            args
+        )
+    let first, last = variable "first" 1.0, variable "last" 1.0
+    let xs, others =
+        tensor "xs" [ 2 ] [| 1.0; 2.0 |], tensor "others" [ 2 ] [| 3.0; 4.0 |]
+    let lends slices =
+        let value = loop [| adding |] [| first; xs; last |]
+        let derivative = loop [| adding; back |] [| first; slices; last |]
+        LendSweeps.run [| value; derivative |]
+        |> Array.exists (fun e ->
+            match e.Op with
+            | Op.Loop extension -> not (isNull (Iterated.Of extension).Iteration.Lends)
+            | _ -> false)
+    Assert.True(lends xs)
+    Assert.False(lends others)

@@ -561,3 +561,24 @@ let ``float64 numbers are compared with all their digits beside float32`` () =
                 [| Target.Result 0 |]
         let results = plan.Run [||]
         Assert.Equal<float32[]>(expected, results[0].ToArray<float32>())
+
+[<Fact>]
+let ``a constant condition behind views is a condition in loops too`` () =
+    for dtype in [ DType.Float64; DType.Float32 ] do
+        let x = cast dtype (tensor "x" [ 3; 4 ] (Array.init 12 float))
+        for isTrue in [ true; false ] do
+            let yes = Expr.Full((if isTrue then 1.0 else 0.0), Shape [| 3 |], DType.Bool)
+            let wide = Expr.Contract({ Inputs = [| "i" |]; Output = "ij" }, [| yes |], x.Shape)
+            let barred = Expr(Op.Barrier, [| wide |], x.Shape, DType.Bool)
+            for condition in [ wide; barred; stopGradient wide; stopGradient barred ] do
+                let roots = [| where condition (x * 3.0) (x + 0.5); where condition x (-x) * x |]
+                for options in
+                    [ EngineOptions.Default.WithoutCompilation()
+                      EngineOptions.Default.WithCompilationAtOnce() ] do
+                    let plan = Planner.make options [||] roots
+                    let found: NDArray[] = plan.Run [||]
+                    for expected, actual in Array.zip (Reference.evaluate roots) found do
+                        for i in 0..11 do
+                            Assert.Equal(expected.Float i, actual.Float i)
+    let clipped = clip -0.5 0.25 (Expr.Full(0.5, Shape [| 3 |], DType.Float32))
+    Assert.Equal<float32[]>([| 0.25f; 0.25f; 0.25f |], (eval clipped).ToArray<float32>())

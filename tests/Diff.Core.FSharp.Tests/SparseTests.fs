@@ -339,3 +339,20 @@ let ``looking for a pattern runs no loop and fails for no value`` () =
         Assert.Equal(20, (sparsityOf y x).Count)
         // So many iterations take hours.
         Assert.True(began.Elapsed.TotalMinutes < 2.0)
+
+[<Fact>]
+let ``what is known of constants is found once, however many ask for what depends on it`` () =
+    // Each mask is made of the one before: to look through all that is below each of them again would take many minutes.
+    let n, steps = 40, 6_000
+    let x = tensor "x" [ n ] (Array.init n float)
+    let mutable mask = cast DType.Float64 (iota [ n ] 0 DType.Int64)
+    let mutable y = x
+    for k in 1..steps do
+        mask <- mask + 0.0 * mask
+        if k % 10 = 0 then
+            y <- where (greater mask (scalar (float (n - 2)))) (slice 0 None None -1 y) y
+    let clock = Diagnostics.Stopwatch.StartNew()
+    let pattern = sparsityOf y x
+    Assert.True(clock.Elapsed < TimeSpan.FromSeconds 60.0, $"{clock.Elapsed}")
+    // Only the last element is from the other end.
+    Assert.Equal<int>(Array.append [| 0 .. n - 2 |] [| 0 |], pattern.ColumnIndices)

@@ -152,3 +152,26 @@ let ``messages name the operation, what was given and what to do`` () =
     says "layer_norm: expected epsilon of 0 or more, got -1" (fun () -> layerNorm -1.0 x)
     says "covariance: expected observations of shape" (fun () -> covariance 0 x)
     says "axis" (fun () -> varOver 0 [ 3 ] x)
+
+[<Fact>]
+let ``an element −∞ weighs nothing beside others, and one +∞ is NaN alone, in first derivatives`` () =
+    let weights (xs: float list) =
+        tensor "w" [ xs.Length ] (Array.ofList xs)
+    for f in
+        [ logsumexp
+          (fun x -> sum (square (softmax 0 x)))
+          (fun x -> at 0 0 (logSoftmax 0 x)) ] do
+        let derivatives (xs: float list) (ws: float list) =
+            let x = weights xs
+            let g = grad (f x) x
+            [| g; grad (sum (g * weights ws)) x |]
+            |> Array.map (fun e -> (eval e).ToArray<float>())
+        let expected = derivatives [ 1.0; 2.0 ] [ 3.0; -1.0 ]
+        let found = derivatives [ 1.0; -infinity; 2.0 ] [ 3.0; 5.0; -1.0 ]
+        for order in 0..1 do
+            Assert.Equal(0.0, found[order][1])
+            Assert.Equal(expected[order][0], found[order][0], 1e-15)
+            Assert.Equal(expected[order][1], found[order][2], 1e-15)
+    for f in [ logsumexp; norm ] do
+        let x = weights [ 1.0; infinity; 2.0 ]
+        Assert.Equal<float[]>([| 0.0; nan; 0.0 |], (eval (grad (f x) x)).ToArray<float>())

@@ -9,6 +9,23 @@ open Diff.Testing.Generators
 let private zero (y: Expr) = zerosLike y
 let private rows (x: Expr) = sumOver [ 1 ] x
 
+let private whole (numbers: int64 list) =
+    constant (NDArray.Create(Array.ofList numbers, Shape [| numbers.Length |]))
+
+/// Whether each row is safe, for values with these further axes.
+let private rowsSafe (axes: int list) (x: Expr) =
+    let count = reshape (x.Shape[0] :: List.map (fun _ -> 1) axes) (rows x)
+    greater (broadcastTo (x.Shape[0] :: axes) count) (scalar 0.0)
+
+/// A function of the rows that are alive, with as many rows as x has columns.
+let private others (f: Expr -> Expr) (x: Expr) = f (slice 0 (Some 1) None 1 x)
+
+/// A symmetric positive definite matrix for each row.
+let private matrices (x: Expr) =
+    let l = log x
+    einsum "ij,ik->ijk" [ l; l ]
+    + einsum "i,jk->ijk" [ 2.0 + rows (square (sqrt x)); eye 2 DType.Float64 ]
+
 /// A function that is undefined or infinite at 0 or below, or its derivatives are, and where it is safe.
 let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
     let positive x = greater x (scalar 0.0)
@@ -45,7 +62,55 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
       (fun x -> greater (reshape [ x.Shape.Length ] x) (scalar 0.0))
       "joined parts",
       (fun x -> let l = concat 0 [ log x; 1.0 / x ] in l * l),
-      (fun x -> greater (concat 0 [ x; x ]) (scalar 0.0)) ]
+      (fun x -> greater (concat 0 [ x; x ]) (scalar 0.0))
+      "products with matrices", (fun x -> matmul (log x) (others sin x)), rowsSafe [ 2 ]
+      "products of products",
+      (fun x -> matmul (sqrt (square (matmul (log x) (others exp x)))) (others sin x)),
+      rowsSafe [ 2 ]
+      "products from the right",
+      (fun x -> matmul (others cos x) (transpose (1.0 / x))),
+      (fun x -> broadcastTo [ 2; 3 ] (greater (rows x) (scalar 0.0)))
+      "products of rows with each other",
+      (fun x -> matmul (log x) (transpose (sqrt x))),
+      (fun x ->
+          let alive = cast DType.Float64 (greater (rows x) (scalar 0.0))
+          greater (einsum "i,j->ij" [ alive; alive ]) (scalar 0.0))
+      "products of three with a sum",
+      (fun x -> einsum "ij,jk,ik->i" [ log x; others sin x; 1.0 / x ]),
+      positiveRow
+      "the whole array or nothing",
+      (fun x -> einsum "ij,ij->" [ log x; sqrt x ]),
+      (fun x -> greater (reduceMin x) (scalar 0.0))
+      "rows looked up",
+      (fun x -> let l = gather 0 (whole [ 0L; 2L; 1L; 2L ]) (log x) in l * exp l),
+      (fun x -> greater (gather 0 (whole [ 0L; 2L; 1L; 2L ]) x) (scalar 0.0))
+      "rows added where they belong",
+      (fun x -> scatterAdd 0 [ 2; 2 ] (whole [ 0L; 1L; 1L ]) (square (log x))),
+      (fun x -> greater (gather 0 (whole [ 0L; 1L ]) x) (scalar 0.0))
+      "elements looked up along rows",
+      (fun x -> takeAlong 1 (reshape [ 3; 1 ] (whole [ 1L; 0L; 1L ])) (log x / x)),
+      rowsSafe [ 1 ]
+      "windows",
+      (fun x -> let u = sumOver [ 1 ] (unfold 0 2 1 1 (sqrt x)) in u * u),
+      (fun x -> greater (reduceMinOver [ 1 ] (unfold 0 2 1 1 x)) (scalar 0.0))
+      "running sums", (fun x -> cumsum 1 (log x) * x), rowsSafe [ 2 ]
+      "running sums up to what is missing",
+      (fun x -> cumsum 0 (flip [ 0 ] (log x))),
+      (fun x -> greater (flip [ 0 ] x) (scalar 0.0))
+      "running products up to what is missing",
+      (fun x -> cumprod 0 (flip [ 0 ] (1.0 / x))),
+      (fun x -> greater (flip [ 0 ] x) (scalar 0.0))
+      "recurrences up to what is missing",
+      (fun x -> linearRecurrence 0 (flip [ 0 ] (sqrt x)) (flip [ 0 ] (log x))),
+      (fun x -> greater (flip [ 0 ] x) (scalar 0.0))
+      "Fourier transforms of rows",
+      (fun x -> let z = fft (reshape [ 3; 1; 2 ] (log x)) in z * z),
+      (fun x -> reshape [ 3; 1; 2 ] (rowsSafe [ 2 ] x))
+      "inverses", (fun x -> inverse (matrices x)), rowsSafe [ 2; 2 ]
+      "determinants", (fun x -> det (matrices x)), positiveRow
+      "Cholesky factors", (fun x -> cholesky (matrices x)), rowsSafe [ 2; 2 ]
+      "eigenvalues", (fun x -> eigvalsh (matrices x)), rowsSafe [ 2 ]
+      "solutions", (fun x -> solve (matrices x) (reshape [ 3; 2; 1 ] (sqrt x))), rowsSafe [ 2; 1 ] ]
 
 let cases = TheoryData<string>(guarded |> List.map (fun (name, _, _) -> name))
 
@@ -92,3 +157,34 @@ let ``either branch may be undefined where the other is taken`` () =
     Assert.Equal(6000.0, (numbers (grad g x))[0], 1e-9)
     Assert.Equal(6.0, (numbers (grad (grad g x) x))[0], 1e-9)
     Assert.Equal(exp (exp 0.5) * exp 0.5 * (1.0 + exp 0.5), (numbers (grad g x))[1], 1e-9)
+
+/// A mask of the rows whose numbers are all finite, as one makes it of the result.
+let private finite (y: Expr) = less (abs y) (scalar infinity)
+
+[<Fact>]
+let ``data that is missing in a row spoils no parameter`` () =
+    let data =
+        constant (NDArray.Create([| 1.0; 2.0; nan; 3.0; -1.0; 0.5 |], Shape [| 3; 2 |]))
+    let w = tensor "w" [ 2; 2 ] [| 0.3; -0.2; 0.7; 1.1 |]
+    let y = tanh (matmul data w)
+    let loss = sum (where (finite y) (y * y) (zero y))
+    let alive = constant (NDArray.Create([| 1.0; 2.0; -1.0; 0.5 |], Shape [| 2; 2 |]))
+    let expected = sum (square (tanh (matmul alive w)))
+    let v = constant (NDArray.Create([| 1.0; -2.0; 0.5; 3.0 |], Shape [| 2; 2 |]))
+    for f in [ id; (fun g -> sum (g * v)) >> (fun s -> grad s w) ] do
+        Array.iter2
+            (fun (a: float) b -> Assert.Equal(a, b, 1e-12))
+            (numbers (f (grad expected w)))
+            (numbers (f (grad loss w)))
+
+[<Fact>]
+let ``without where there is no mask in a product`` () =
+    let x, w =
+        tensor "x" [ 3; 2 ] [| 1.0 .. 6.0 |], tensor "w" [ 2; 2 ] [| 1.0 .. 4.0 |]
+    let masks (y: Expr) =
+        Graph.topological (grads (sum y) [ w; x ])
+        |> Seq.filter (fun e -> e.Op.Equals(Op.Elementwise Fn.Where))
+        |> Seq.length
+    // The mask of relu itself, for both gradients together.
+    Assert.Equal(1, masks (matmul (relu (matmul (sin x) w)) w))
+    Assert.Equal(0, masks (matmul (tanh (matmul x w)) w))

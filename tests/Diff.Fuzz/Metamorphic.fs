@@ -235,3 +235,5 @@ let check (s: Subject) (note: Recorder) (asked: string -> float -> bool) (scan: 
                 contracted s b note
             if asked "masked" 0.05 then
                 masked s note
+            if asked "masked rows" 0.03 then
+                maskedRows s note

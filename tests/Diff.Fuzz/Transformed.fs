@@ -354,3 +354,81 @@ let masked (s: Subject) (note: Recorder) =
                     ))
             expected
             found
+
+/// What keeps rows apart, given weights [n, n] and [n]: products, lookups, windows, running sums, transforms, matrices.
+let private rowSteps: (Expr -> Expr -> Expr -> Expr)[] =
+    [| (fun w _ u -> matmul u w)
+       (fun _ v u -> einsum "ij,j,ij->ij" [ u; v; sin u ])
+       (fun w _ u -> einsum "ij,jk,ik->ik" [ u; w; u ])
+       (fun _ _ u -> cumsum 1 u)
+       (fun _ _ u -> softmax 1 u)
+       (fun _ v u -> u * expandDims 1 (logsumexpOver [ 1 ] (u * v)))
+       (fun _ _ u ->
+           let places =
+               NDArray.Create(Array.init u.Shape[1] (fun i -> int64 (i / 2)), Shape [| u.Shape[1] |])
+           gather 1 (constant places) u)
+       (fun _ _ u -> takeAlong 1 (argsort 1 u) u)
+       (fun _ _ u ->
+           let padded = concat 1 [ u; slice 1 (Some 0) (Some 1) 1 u ]
+           sumOver [ 2 ] (unfold 1 2 1 1 padded))
+       (fun _ _ u -> let z = fft (Arrangement.stack 2 [ u; sin u ]) in sumOver [ 2 ] (z * z))
+       (fun w _ u ->
+           let n = u.Shape[1]
+           let a = einsum "ij,ik->ijk" [ tanh u; tanh u ] + 2.0 * eye n DType.Float64
+           let b = reshape [ u.Shape[0]; n; 1 ] (matmul u w)
+           reshape [ u.Shape[0]; n ] (solve a b) + expandDims 1 (logdet a)) |]
+
+let private smooth: (Expr -> Expr)[] =
+    [| sin; tanh; (fun u -> sqrt (1.0 + u * u)); (fun u -> u / (1.0 + u * u)) |]
+
+/// The same of functions of rows: what a row that `where` drops holds changes no derivative, with respect to what all rows share neither.
+let maskedRows (s: Subject) (note: Recorder) =
+    let r = s.Random 22UL
+    let m, n = r.Between(2, 6), r.Between(2, 6)
+    let isLive = Array.init m (fun i -> i = 0 || r.Chance 0.6)
+    let live = Array.init (m * n) (fun _ -> r.Within(0.5, 2.0))
+    let steps =
+        Array.init (r.Between(1, 3)) (fun _ -> struct (r.Pick rowSteps, r.Pick smooth))
+    let first = r.Pick pieces
+    let array dims (values: float[]) =
+        NDArray.Create(values, Shape(Array.ofList dims))
+    let draw dims =
+        array dims (Array.init (List.fold (*) 1 dims) (fun _ -> r.Within(-1.0, 1.0)))
+    let square, vector, weights, direction =
+        draw [ n; n ], draw [ n ], draw [ m; n ], draw [ m; n ]
+    let mask =
+        broadcastTo [ m; n ] (reshape [ m; 1 ] (constant (NDArray.Create(isLive, Shape [| m |]))))
+    let roots (dead: int -> float) =
+        let x =
+            variableOf
+                "x"
+                (array [ m; n ] (Array.init (m * n) (fun k -> if isLive[k / n] then live[k] else dead k)))
+        let w, v = variableOf "w" square, variableOf "v" vector
+        let f =
+            steps
+            |> Array.fold (fun u (struct (step, piece)) -> piece (step w v u)) (first x)
+        let y = where mask f (Expr.ZerosLike f)
+        let loss = sum (y * constant weights)
+        let g = Gradient.grad Unconnected.Zeros loss [| x; w; v |]
+        Array.concat
+            [ [| y |]
+              g
+              Gradient.grad Unconnected.Zeros (sum (g[0] * constant direction)) [| x; w; v |] ]
+    let harmless, choice =
+        roots (fun _ -> 1.25), r.Pick [| 0.0; -1.0; infinity; -infinity; nan |]
+    let expected = Reference.evaluate harmless
+    let scale = scaleOf harmless
+    let harmful = roots (fun _ -> choice)
+    for what, found in [ "reference", Reference.evaluate harmful; "plan", values harmful ] do
+        Array.iteri2
+            (fun k (e: NDArray) (a: NDArray) ->
+                for i in 0 .. e.Length - 1 do
+                    note.Note(
+                        "masked rows",
+                        distance (e.Float i) (a.Float i),
+                        1e-11 * scale,
+                        fun () ->
+                            $"{what}, result {k}, element {i} of {m} rows of {n}, dead {choice:R}: expected {e.Float i:R}, got {a.Float i:R}"
+                    ))
+            expected
+            found

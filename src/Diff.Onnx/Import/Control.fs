@@ -98,7 +98,7 @@ module internal ControlFlowImport =
                 List.ofArray (Array.append last ys)
             elif stacked.Length > 0 then
                 node.Fail
-                    "the number of its iterations depends on values, so that what it stacks has no shape that is known before"
+                    "the number of its iterations depends on values, so that what it stacks has no shape that is known before; give it a number of iterations and a condition that are constants, or keep what it stacks in a state of a fixed shape"
             else
                 let zero, one: Expr * Expr = Expr.op_Implicit 0L, Expr.op_Implicit 1L
                 let holds (state: Expr[]) =
