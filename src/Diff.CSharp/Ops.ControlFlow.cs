@@ -1,3 +1,5 @@
+using Microsoft.FSharp.Core;
+
 namespace Diff;
 
 public static partial class Ops
@@ -59,6 +61,18 @@ public static partial class Ops
         Given(body);
         return Scan((s, xs) => ([body(s[0], xs[0])], []), [Given(init)], [Given(x)], options).State[0];
     }
+
+    /// <summary>
+    /// A scan along trees from their roots: slab i of the result is the combination of the result at parents[i] with slab i of x; at a root, slab i itself.
+    /// With <c>MatMul</c> it places the parts of a body that hang on each other.
+    /// </summary>
+    /// <param name="parents">For each slab the one above it, −1 for a root; in any order.</param>
+    /// <param name="combine">Gets all slabs of one depth at once, stacked along a leading axis: parents' results, then slabs of x; gives as many of their shape.</param>
+    /// <param name="x">A slab for each place along the leading axis.</param>
+    /// <exception cref="ArgumentException">A parent is out of range, or something is below itself.</exception>
+    /// <exception cref="ShapeException">There is not one slab for each parent, or combine does not keep their shape.</exception>
+    public static Expr ScanTree(int[] parents, Func<Expr, Expr, Expr> combine, Expr x) =>
+        TreeScans.scanTree(Interop.List(Given(parents)), FuncConvert.FromFunc(Given(combine)), Given(x));
 
     /// <summary>The body for i = 0 … count − 1, an int64 scalar, and the state.</summary>
     /// <param name="count">The number of iterations.</param>

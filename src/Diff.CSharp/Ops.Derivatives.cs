@@ -83,6 +83,16 @@ public static partial class Ops
     /// <param name="mode">By rows (reverse mode), by columns (forward mode), or whichever are fewer.</param>
     public static Expr Jacobian(Expr y, Expr x, JacobianMode mode = JacobianMode.Auto) => Simplified(() => [Jacobians.jacobian(mode, Given(y), Given(x))])[0];
 
+    /// <summary>
+    /// ∂y/∂x of each place of a batch, the leading axis of both, by no more products than one place alone needs. Derivatives between different places are
+    /// not asked for and have to be 0: if y has a part from other places of x, that is added in.
+    /// </summary>
+    /// <param name="y">The value: [batch, …].</param>
+    /// <param name="x">Any node: [batch, …].</param>
+    /// <returns>The batch, then the other axes of y, then those of x.</returns>
+    /// <exception cref="ShapeException">The leading axes differ.</exception>
+    public static Expr BatchJacobian(Expr y, Expr x) => Simplified(() => [Jacobians.batch(Given(y), Given(x))])[0];
+
     /// <summary>The second derivatives of a scalar, with the axes of x twice.</summary>
     /// <param name="y">A scalar.</param>
     /// <param name="x">Any node.</param>

@@ -21,6 +21,25 @@ public static partial class Ops
     /// <param name="dtype">The element type.</param>
     public static Expr Eye(int n, DType dtype = DType.Float64) => Diff.Matrices.eye(n, dtype);
 
+    /// <summary>
+    /// A matrix whose elements are given row by row: scalars, or arrays that broadcast to one shape, a matrix at each place of it. Numbers take the element
+    /// type of what stands beside them: <c>Matrix([Cos(t), -Sin(t)], [Sin(t), Cos(t)])</c>.
+    /// </summary>
+    /// <param name="rows">The rows, of equally many elements.</param>
+    /// <exception cref="ArgumentException">There is no element, or the rows are not equally long.</exception>
+    /// <exception cref="ShapeException">The elements do not broadcast to one shape.</exception>
+    /// <exception cref="DTypeException">The element types differ.</exception>
+    public static Expr Matrix(params Expr[][] rows) =>
+        Diff.Matrices.matrixOf(Interop.List(Given(rows).Select(row => Interop.List(Given(row, nameof(rows))))));
+
+    /// <summary>
+    /// The matrices that turn by |r| about the axis r (Rodrigues). No turn has derivatives of every order too.
+    /// </summary>
+    /// <param name="r">[…, 3].</param>
+    /// <returns>[…, 3, 3].</returns>
+    /// <exception cref="ShapeException">The last axis is not of extent 3.</exception>
+    public static Expr RotationMatrix(Expr r) => Rotations.rotationMatrix(Given(r));
+
     /// <summary>Whether an index lies on or below a diagonal of a matrix (bool).</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="columns">The columns.</param>

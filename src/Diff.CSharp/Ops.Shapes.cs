@@ -59,6 +59,13 @@ public static partial class Ops
     /// <param name="axis">The axis.</param>
     public static Expr Gather(Expr x, Expr indices, int axis = 0) => Arrangement.gather(axis, Given(indices), Given(x));
 
+    /// <summary>The slabs of x along an axis at places that are known, in their order.</summary>
+    /// <param name="x">The array.</param>
+    /// <param name="indices">The places; negative ones count from the end.</param>
+    /// <param name="axis">The axis.</param>
+    /// <exception cref="IndexOutOfRangeException">There is no such place.</exception>
+    public static Expr Gather(Expr x, int[] indices, int axis = 0) => Arrangement.gatherAt(axis, Interop.List(Given(indices)), Given(x));
+
     /// <summary>Zeros of a shape, with slabs added where integers name them; where two go to one place, their sum.</summary>
     /// <param name="values">The slabs.</param>
     /// <param name="indices">int32 or int64; negative ones count from the end.</param>

@@ -131,6 +131,15 @@ module Arrangement =
     /// The slabs of x along an axis that integers name: x[:axis] + indices + x[axis+1:]. Negative indices count from the end.
     let gather (axis: int) (indices: Expr) (x: Expr) : Expr = Index.gather axis x indices
 
+    /// The slabs of x along an axis at places that are known, in their order; negative ones count from the end.
+    let gatherAt (axis: int) (indices: int list) (x: Expr) : Expr =
+        let axis = Shape.axis "gather" x.Shape axis
+        let n = x.Shape[axis]
+        for i in indices do
+            if i < -n || i >= n then
+                raise (Index.outside "gather" axis n (int64 i))
+        Index.gather axis x (Leaf.literal (NDArray.Create(Array.ofList indices, Shape [| indices.Length |])))
+
     /// Zeros of `shape`, with the slabs of `values` along an axis added where the indices name them.
     let scatterAdd (axis: int) (shape: int list) (indices: Expr) (values: Expr) : Expr =
         Index.scatterAdd axis (Shape(Array.ofList shape)) values indices

@@ -123,6 +123,11 @@ module Derivatives =
     let jacobianBy (mode: JacobianMode) (y: Expr) (x: Expr) : Expr =
         simplified (fun () -> [| Jacobians.jacobian mode y x |]) |> Array.head
 
+    /// ∂y/∂x of each place of a batch, the leading axis of both, as a graph: [batch; the other axes of y; those of x]. It takes no more products than one place
+    /// alone, since the derivatives between different places are not asked for. They have to be 0: if y has a part from other places of x, that is added in.
+    let batchJacobian (y: Expr) (x: Expr) : Expr =
+        simplified (fun () -> [| Jacobians.batch y x |]) |> Array.head
+
     /// The second derivatives of a scalar y with the axes of x twice, as a graph.
     let hessian (y: Expr) (x: Expr) : Expr =
         simplified (fun () -> [| Jacobians.hessian y x |]) |> Array.head

@@ -1,6 +1,7 @@
 namespace Diff
 
 open System
+open System.Collections.Generic
 open Diff.Kernels
 
 /// Which nodes loops can compute, and which loops they fit in. The numbers in comments are those of the rules of the Fuser.
@@ -128,6 +129,23 @@ module internal FuseRules =
         else
             [||]
 
+    // More large arrays at once, as in the sum of a gradient over many uses, would all be kept until then and come from memory again.
+    let private maxLargeReads = 16
+    let private isLarge (graph: PlanGraph) i =
+        graph.Views[i].Base.Shape.Length >= 4096
+
+    let private readsFit (graph: PlanGraph) (unit: FusedUnit) i =
+        not (isLarge graph i)
+        || unit.Members.Count < maxLargeReads
+        || (let members = HashSet unit.Members
+            members.Add i |> ignore
+            let reads = HashSet<int>()
+            for m in members do
+                for a in graph.Args[m] do
+                    if isLarge graph a && not (members.Contains a) then
+                        reads.Add a |> ignore
+            reads.Count <= maxLargeReads)
+
     /// Whether a loop may compute a pointwise node at these axes.
     let mayJoin (graph: PlanGraph) i (unit: FusedUnit) (map: int[]) =
         unit.IsLoop
@@ -136,6 +154,7 @@ module internal FuseRules =
         && isAscending unit map
         && (covers unit map || (columnsAfter unit map).Length > 0)
         && integersFit graph unit i map
+        && readsFit graph unit i
 
     /// The axes of a view's operand, given those of the view; none where an index of one is not just an index of the other.
     let throughView (node: Expr) : (int[] -> int[]) voption =

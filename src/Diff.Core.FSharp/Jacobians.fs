@@ -79,6 +79,50 @@ module internal Jacobians =
         | null -> Expr.Full(0.0, shape, DType.ofDerivative x.DType)
         | all -> Reshape.make shape all |> Elementwise.makeCast (DType.ofDerivative x.DType)
 
+    /// ∂y/∂x of each place of a batch, which no other place has a part in: the batch, then the other axes of y, then those of x.
+    let batch (y: Expr) (x: Expr) : Expr =
+        Gradient.differentiable "batch_jacobian" y
+        Gradient.target "batch_jacobian" x
+        if y.Rank = 0 || x.Rank = 0 || y.Shape[0] <> x.Shape[0] then
+            raise (
+                ShapeException
+                    $"batch_jacobian: expected a leading axis of one extent, that of the batch, got shapes {y.Shape} and {x.Shape}"
+            )
+        let n = x.Shape[0]
+        let ofY, ofX = Shape y.Shape.Dims[1..], Shape x.Shape.Dims[1..]
+        let shape = Shape(Array.concat [ [| n |]; ofY.Dims; ofX.Dims ])
+        // One unit at the same place of every element of the batch.
+        let directions (part: Shape) dtype =
+            let units = UnitMatrices.make part dtype
+            let beside =
+                Reshape.make (Shape(Array.concat [ [| part.Length; 1 |]; part.Dims ])) units
+            Expr.BroadcastTo(beside, Shape(Array.concat [ [| part.Length; n |]; part.Dims ]))
+        let all part (direction: Expr) (derivative: Expr | null) : Expr | null =
+            match derivative with
+            | null -> null
+            | one ->
+                Batch.run
+                    part
+                    [| direction, directions (Shape direction.Shape.Dims[1..]) direction.DType |]
+                    [| one |]
+                |> Array.head
+        let found: Expr | null =
+            if shape.Length = 0 then
+                null
+            elif ofX.Length <= ofY.Length then
+                let v = Leaf.input "column" x.Shape (DType.ofDerivative x.DType)
+                match all ofX.Length v (Passes.push y [| x |] [| v |]) with
+                | null -> null
+                | columns -> Einsum.permute (Array.append [| 1 .. y.Rank |] [| 0 |]) columns
+            else
+                let g = Leaf.input "row" y.Shape y.DType
+                match all ofY.Length g (Array.head (Passes.accumulate y g [| x |])) with
+                | null -> null
+                | rows -> Einsum.permute (Array.concat [ [| 1; 0 |]; [| 2 .. x.Rank |] ]) rows
+        match found with
+        | null -> Expr.Full(0.0, shape, DType.ofDerivative x.DType)
+        | all -> Reshape.make shape all |> Elementwise.makeCast (DType.ofDerivative x.DType)
+
     /// The matrix of second derivatives of a scalar, with the axes of x twice.
     let hessian (y: Expr) (x: Expr) : Expr =
         Gradient.scalarValue "hessian" y

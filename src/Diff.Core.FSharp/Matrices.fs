@@ -51,6 +51,47 @@ module Matrices =
             dims[k] <- shape[k]
             Expr.BroadcastTo(Reshape.make (Shape dims) x, Shape shape))
 
+    /// A matrix whose elements are given row by row. They are scalars, or arrays that broadcast to one shape: a matrix at each place of it. Numbers
+    /// take the element type of what stands beside them. `matrixOf [ [ cos t; -(sin t) ]; [ sin t; cos t ] ]`
+    let matrixOf (rows: Expr list list) : Expr =
+        let width = List.tryHead rows |> Option.map List.length |> Option.defaultValue 0
+        if width = 0 || rows |> List.exists (fun row -> row.Length <> width) then
+            let counts = rows |> List.map List.length |> Shape.Text
+            invalidArg
+                "rows"
+                $"matrix_of: expected rows of equally many elements, at least one, got rows of {counts}"
+        let elements = rows |> List.concat |> Array.ofList
+        let isNumber (e: Expr) =
+            match e.Op with
+            | Op.Const _ -> e.Shape.IsScalar
+            | _ -> false
+        let types =
+            elements
+            |> Array.filter (isNumber >> not)
+            |> Array.map _.DType
+            |> Array.distinct
+        if types.Length > 1 then
+            let names = String.Join(" and ", types |> Array.map DType.name)
+            raise (DTypeException $"matrix_of: element types {names} do not mix; cast one of them")
+        let shape =
+            elements
+            |> Array.fold
+                (fun shape e ->
+                    match Shape.tryBroadcast shape e.Shape with
+                    | ValueSome s -> s
+                    | ValueNone ->
+                        raise (
+                            ShapeException
+                                $"matrix_of: an element of shape {e.Shape} does not broadcast to {shape}, the shape of those before: {Shape.mismatch shape e.Shape}"
+                        ))
+                Shape.Scalar
+        Expr.Unify(Fn.Add, elements)
+        |> Array.map (fun e -> Expr.BroadcastTo(e, shape))
+        |> Array.chunkBySize width
+        |> Array.map (List.ofArray >> stack -1)
+        |> List.ofArray
+        |> stack -2
+
     // ---- Triangles and diagonals ----------------------------------------------------------------------------------------
 
     // Column minus row at every index of a matrix, compared with a number.

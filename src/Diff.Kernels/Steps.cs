@@ -32,8 +32,15 @@ internal sealed unsafe class LoopMemoryStep(LoopKernel kernel, Place[] streams) 
 
 internal sealed unsafe class CopyMemoryStep(StridedCopy copy, Place from, Place to) : MemoryStep
 {
-    public override void Run(nint* table, int threads) =>
-        copy.Run((byte*)(table[from.Entry] + from.Bytes), (byte*)(table[to.Entry] + to.Bytes), threads);
+    // What lies together needs no more than a call; in a loop over short vectors the rest would take longer than the copy.
+    private readonly nint together = copy.BytesTogether;
+
+    public override void Run(nint* table, int threads)
+    {
+        byte* source = (byte*)(table[from.Entry] + from.Bytes), target = (byte*)(table[to.Entry] + to.Bytes);
+        if (together > 0) Unsafe.CopyBlockUnaligned(target, source, (uint)together);
+        else copy.Run(source, target, threads);
+    }
 }
 
 internal sealed unsafe class ProductMemoryStep(GemmPlan plan, LoopType type, bool accumulate, Place a, Place b, Place c) : MemoryStep

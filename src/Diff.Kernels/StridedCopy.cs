@@ -56,6 +56,9 @@ internal sealed unsafe class StridedCopy
     /// <summary>How many parts of about equal cost there are, which may be copied at the same time.</summary>
     public int Chunks => (int)((units + unitsInChunk - 1) / unitsInChunk);
 
+    /// <summary>How many bytes it moves if they lie alike in both and are few; else 0.</summary>
+    public nint BytesTogether => extents.Length == 1 && source[0] == 1 && target[0] == 1 && extents[0] <= 512 ? extents[0] * size : 0;
+
     /// <summary>How many elements there are.</summary>
     public long Elements => extents.Aggregate(1L, (all, n) => all * n);
 

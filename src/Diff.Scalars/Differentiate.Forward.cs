@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 
 namespace Diff;
@@ -96,8 +97,12 @@ public static partial class Differentiate
         return f;
     }
 
-    private static void Expect(string operation, string name, int length, int expected)
+    internal static void Expect(string operation, string name, int length, int expected)
     {
-        if (length != expected) throw new ArgumentException($"{operation}: expected {name} of {expected} numbers, got {length}", name);
+        if (length != expected) Unexpected(operation, name, length, expected);
     }
+
+    [DoesNotReturn]
+    private static void Unexpected(string operation, string name, int length, int expected) =>
+        throw new ArgumentException($"{operation}: expected {name} of {expected} numbers, got {length}", name);
 }

@@ -15,7 +15,8 @@ public static partial class Differentiate
     public static void Jacobian<TFunction>(TFunction f, ReadOnlySpan<double> x, Span<double> values, Span<double> jacobian)
         where TFunction : IVectorFunction
     {
-        if (x.Length > 8 * (values.Length + 1)) JacobianReverse(f, x, values, jacobian);
+        if (x.Length == 1) ByOneColumn(new GenericVectorFunction<TFunction, Dual<double>>(f), x[0], values, jacobian);
+        else if (x.Length > 8 * (values.Length + 1)) JacobianReverse(f, x, values, jacobian);
         else ByColumns(new GenericVectorFunction<TFunction, DualVector>(f), x, values, jacobian);
     }
 
@@ -32,6 +33,22 @@ public static partial class Differentiate
     public static void JacobianReverse<T>(VectorFunction<Var<T>> f, ReadOnlySpan<T> x, Span<T> values, Span<T> jacobian)
         where T : IFloatingPointIeee754<T> => ByResults(new DelegateVectorFunction<Var<T>>(Given(f)), x, values, jacobian);
 
+    private static void ByOneColumn<TFunction>(TFunction f, double x, Span<double> values, Span<double> jacobian)
+        where TFunction : IVectorFunctionOf<Dual<double>>
+    {
+        Expect(nameof(Jacobian), nameof(jacobian), jacobian.Length, values.Length);
+        var results = Scratch<Dual<double>>.Rent(values.Length);
+        try
+        {
+            f.Invoke([Dual<double>.Variable(x)], results);
+            for (var k = 0; k < results.Length; k++) (values[k], jacobian[k]) = (results[k].Value, results[k].Tangent);
+        }
+        finally
+        {
+            Scratch<Dual<double>>.Return(values.Length);
+        }
+    }
+
     private static void ByColumns<TFunction>(TFunction f, ReadOnlySpan<double> x, Span<double> values, Span<double> jacobian)
         where TFunction : IVectorFunctionOf<DualVector>
     {
@@ -46,14 +63,23 @@ public static partial class Differentiate
             var first = 0;
             do
             {
-                for (var i = 0; i < n; i++)
-                    point[i] = i >= first && i < first + DualVector.Count ? DualVector.Variable(x[i], i - first) : x[i];
+                // By places before, at and behind the directions.
+                for (var i = 0; i < first; i++) point[i] = x[i];
+                var end = Math.Min(first + DualVector.Count, n);
+                for (var i = first; i < end; i++) point[i] = DualVector.Variable(x[i], i - first);
+                for (var i = end; i < n; i++) point[i] = x[i];
                 f.Invoke(point, results);
                 for (var k = 0; k < results.Length; k++)
                 {
                     values[k] = results[k].Value;
+                    var place = jacobian[(k * n + first)..(k * n + end)];
+                    if (place.Length == DualVector.Count)
+                    {
+                        results[k].Tangents.CopyTo(place);
+                        continue;
+                    }
                     results[k].Tangents.CopyTo(row);
-                    row[..Math.Min(DualVector.Count, n - first)].CopyTo(jacobian[(k * n + first)..]);
+                    row[..place.Length].CopyTo(place);
                 }
                 first += DualVector.Count;
             }

@@ -161,24 +161,33 @@ internal sealed class Tape<T> where T : IFloatingPointIeee754<T>
         }
     }
 
-    // Each adjoint is made 0 again when it has been used, so that all are 0 before the next sweep.
+    // Each adjoint is made 0 again when it has been used, so that all are 0 before the next sweep. What goes to the number just before, as in the middle of
+    // an expression, waits in `carry`: the way back would wait for memory otherwise.
     private void SweepChunk(Entry[] chunk, int firstPlace, int low, int high, T zero, int mark)
     {
         ref var entries = ref MemoryMarshal.GetArrayDataReference(chunk);
         ref var adjoints = ref MemoryMarshal.GetArrayDataReference(_adjoints);
+        var carry = zero;
         for (var i = high; i >= low; i--)
         {
             ref var slot = ref Unsafe.Add(ref adjoints, firstPlace + i);
-            var adjoint = slot;
-            if (IsZero(adjoint)) continue;
+            var adjoint = slot + carry;
+            carry = zero;
+            if (IsZero(adjoint))
+            {
+                slot = zero;
+                continue;
+            }
             ref var entry = ref Unsafe.Add(ref entries, i);
             slot = zero;
             Check(entry.X, mark);
             AddTo(ref Unsafe.Add(ref adjoints, entry.X), adjoint, entry.Dx);
             if (entry.Y == 0) continue;
             Check(entry.Y, mark);
-            AddTo(ref Unsafe.Add(ref adjoints, entry.Y), adjoint, entry.Dy);
+            if (entry.Y == firstPlace + i - 1) carry = adjoint * entry.Dy;
+            else AddTo(ref Unsafe.Add(ref adjoints, entry.Y), adjoint, entry.Dy);
         }
+        if (!IsZero(carry)) AddTo(ref Unsafe.Add(ref adjoints, firstPlace + low - 1), carry, T.One);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

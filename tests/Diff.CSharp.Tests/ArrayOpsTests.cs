@@ -8,7 +8,7 @@ public class ArrayOpsTests
 {
     private static double[] Of(Expr x) => x.Eval().ToArray<double>();
 
-    private static Expr Matrix => Variable(new double[,] { { 3, 1, 2 }, { 6, 5, 4 } });
+    private static Expr Example => Variable(new double[,] { { 3, 1, 2 }, { 6, 5, 4 } });
 
     [Fact]
     public void Running_values_along_axes()
@@ -27,9 +27,26 @@ public class ArrayOpsTests
     }
 
     [Fact]
+    public void Matrices_by_their_elements_turns_trees_and_batches()
+    {
+        var t = Variable(new double[] { 0, Math.PI / 2 });
+        Assert.Equal([1, 0, 0, 1, 0, -1, 1, 0], Of(Matrix([Cos(t), -Sin(t)], [Sin(t), Cos(t)])).Select(x => Math.Round(x, 12)));
+        Assert.Equal(DType.Float32, Matrix([Variable(2f), 1]).DType);
+        Assert.Throws<ArgumentNullException>(() => Matrix([t, null!]));
+        Assert.Equal([0, -1, 0, 1, 0, 0, 0, 0, 1], Of(RotationMatrix(Variable(new[] { 0, 0, Math.PI / 2 }))).Select(x => Math.Round(x, 12)));
+        var x = Variable(new double[] { 1, 2, 3, 4 });
+        Assert.Equal([4, 2, 4], Of(Gather(x, [3, 1, -1])));
+        Assert.Throws<IndexOutOfRangeException>(() => Gather(x, [4]));
+        // 0 and 3 are roots; 2 is below 1, which is below 0.
+        Assert.Equal([1, 3, 6, 4], Of(ScanTree([-1, 0, 1, -1], (above, own) => above + own, x)));
+        Assert.Throws<ArgumentException>(() => ScanTree([-1, 2, 1, 0], (above, own) => above + own, x));
+        Assert.Equal([2, 4, 6, 8], Of(BatchJacobian(Square(x), x)));
+    }
+
+    [Fact]
     public void Order_and_elements_by_index()
     {
-        var x = Matrix;
+        var x = Example;
         Assert.Equal([1, 2, 3, 4, 5, 6], Of(Sort(x)));
         Assert.Equal([6, 5, 4, 3, 1, 2], Of(Sort(x, axis: 0, descending: true)));
         Assert.Equal([1L, 2, 0, 2, 1, 0], ArgSort(x).Eval().ToArray<long>());
@@ -50,7 +67,7 @@ public class ArrayOpsTests
     [Fact]
     public void Parts_are_moved_and_replaced()
     {
-        var x = Matrix;
+        var x = Example;
         Assert.Equal([4, 5, 6, 2, 1, 3], Of(Flip(x)));
         Assert.Equal([2, 3, 1, 4, 6, 5], Of(Roll(x, 1)));
         Assert.Equal(new Shape([4, 3]), Tile(x, 2, 1).Shape);
@@ -79,21 +96,21 @@ public class ArrayOpsTests
         Assert.Equal([0, 1, 0, 1], Of(MeshGrid(Arange(3, 5), Arange(0, 2))[1]));
         Assert.Equal([1, 0, 0, 1], Of(Eye(2)));
         Assert.Equal([true, false, true, true], LowerTriangle(2, 2).Eval().ToArray<bool>());
-        Assert.Equal([3, 0, 0, 6, 5, 0], Of(Tril(Matrix)));
-        Assert.Equal([0, 1, 2, 0, 0, 4], Of(Triu(Matrix, 1)));
-        Assert.Equal([3, 5], Of(Diagonal(Matrix)));
-        Assert.Equal(8, Trace(Matrix).Item());
+        Assert.Equal([3, 0, 0, 6, 5, 0], Of(Tril(Example)));
+        Assert.Equal([0, 1, 2, 0, 0, 4], Of(Triu(Example, 1)));
+        Assert.Equal([3, 5], Of(Diagonal(Example)));
+        Assert.Equal(8, Trace(Example).Item());
         Assert.Equal([0, 7, 0, 0], Of(DiagonalEmbed(Variable(new double[] { 7 }), 1)));
         var v = Variable(new double[] { 1, 2 });
         Assert.Equal([1, 2, 2, 4], Of(Outer(v, v)));
         Assert.Equal([1, 2, 2, 4], Of(Kron(v, v)));
-        Assert.Equal([15, 11, 10], Of(TensorDot(v, Matrix, [0], [0])));
+        Assert.Equal([15, 11, 10], Of(TensorDot(v, Example, [0], [0])));
     }
 
     [Fact]
     public void Patterns_and_names()
     {
-        var x = Matrix;
+        var x = Example;
         Assert.Equal([3, 6, 1, 5, 2, 4], Of(Rearrange(x, "a b -> b a")));
         Assert.Equal(new Shape([2, 3, 1]), Rearrange(Flatten(x), "(a b) -> a b 1", ("a", 2)).Shape);
         Assert.Equal([6, 15], Of(Reduce(x, Aggregate.Sum, "a b -> a")));

@@ -44,6 +44,71 @@ public class DifferentiateTests
             Assert.True(Math.Abs(expected[i] - actual[i]) <= tolerance * (1 + Math.Abs(expected[i])), $"{i}: {expected[i]:R}, {actual[i]:R}");
     }
 
+    // Each number is made of the one just before, which is the second operand, the first one, both, or not alone.
+    private readonly struct Chain(int length, int kind) : IScalarFunction
+    {
+        public T Invoke<T>(ReadOnlySpan<T> x) where T : IFloatingPointIeee754<T>
+        {
+            var (y, other) = (x[1], x[1] * x[0]);
+            for (var i = 0; i < length; i++)
+            {
+                y = kind switch
+                {
+                    0 => x[0] * y,
+                    1 => y * x[0],
+                    2 => T.Sqrt(y * y) * x[0],
+                    _ => other * (y + other * x[0]) / other - other * x[0] * (T.One - x[0]) * T.Exp(T.Zero),
+                };
+            }
+            return y;
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 200_001)]
+    [InlineData(1, 200_001)]
+    [InlineData(2, 70_000)]
+    [InlineData(3, 40_000)]
+    public void Long_chains_over_several_chunks_of_the_tape_have_the_gradient_of_forward_mode(int kind, int length)
+    {
+        double[] x = [1 + 3e-6, 0.7], gradient = new double[2], forward = new double[2];
+        var y = Differentiate.ValueAndGradient(new Chain(length, kind), x, gradient);
+        Assert.Equal(y, Differentiate.ValueAndGradientForward(new Chain(length, kind), x, forward));
+        Near(forward, gradient, 1e-9);
+        if (kind < 3) Near([length * y / x[0], y / x[1]], gradient, 1e-9);
+        // Once more, after all adjoints are back at 0; and nested, where adjoints are numbers on another tape.
+        Differentiate.ValueAndGradient(new Chain(length, kind), x, forward);
+        Assert.Equal(gradient, forward);
+        var product = new double[2];
+        Differentiate.HessianVector(new Chain(1000, kind), x, [1.0, 0], gradient, product);
+        var slopes = new double[2];
+        Differentiate.ValueAndGradient((ReadOnlySpan<Var<double>> z) =>
+        {
+            var inner = new Var<double>[2];
+            Differentiate.ValueAndGradient(new Chain(1000, kind), z, inner);
+            return inner[0];
+        }, x, slopes);
+        Near(product, slopes, 1e-9);
+    }
+
+    [Fact]
+    public void Adjoints_that_cancel_leave_nothing_behind()
+    {
+        double[] gradient = [9.0, 9];
+        for (var i = 0; i < 3; i++)
+        {
+            // What 3·p gets from the memory and from the number just after is 2 − 2.
+            Differentiate.ValueAndGradient((ReadOnlySpan<Var<double>> x) =>
+            {
+                var p = x[0] * x[1];
+                var q = 3 * p;
+                var r = x[1] * q;
+                return r - r + x[1] + (q - q) + 0 * x[0];
+            }, [2.0, 1.0], gradient);
+            Assert.Equal([0, 1], gradient);
+        }
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

@@ -426,6 +426,18 @@ let private arrangement =
           [ ofOne [ 3; 2 ] (gather 0 (ints [ 2; 0; 2; -1 ])) ]
           []
           [ refused [ "gather"; "int32 or int64"; "float64" ] (fun () -> gather 0 (array [ 2 ]) (array [ 3 ])) ]
+      row "gatherAt" [ ofOne [ 2; 3 ] (gatherAt 1 [ 2; 0; 2; -1 ]); ofOne [ 3 ] (gatherAt 0 []) ] [] []
+      row
+          "scanTree"
+          [ ofOne [ 5; 2; 2 ] (scanTree [ 4; 0; -1; 0; 2 ] matmul)
+            ofOne [ 3 ] (scanTree [ -1; -1; -1 ] (fun _ _ -> failwith "roots only"))
+            ofOne [ 4 ] (scanTree [ -1; 0; 1; 2 ] (fun above own -> own * above + 0.5 * above)) ]
+          []
+          [ refused [ "scan_tree"; "2"; "(3)" ] (fun () -> scanTree [ -1; 0 ] (+) (array [ 3 ]))
+            refused [ "scan_tree"; "-1"; "1"; "2" ] (fun () -> scanTree [ -1; 2 ] (+) (array [ 2 ]))
+            refused [ "scan_tree"; "below itself" ] (fun () -> scanTree [ -1; 2; 1 ] (+) (array [ 3 ]))
+            refused [ "scan_tree"; "(1, 2)"; "(1)" ] (fun () ->
+                scanTree [ -1; 0 ] (fun above own -> sumOver [ 1 ] (above + own)) (array [ 2; 2 ])) ]
       row
           "scatterAdd"
           [ ofOne [ 3; 2 ] (scatterAdd 0 [ 4; 2 ] (ints [ 3; 0; 3 ])) ]
@@ -682,6 +694,27 @@ let private matrices =
           []
           [ refused [ "float64"; "float32" ] (fun () ->
                 outer (array [ 2 ]) (cast DType.Float32 (array [ 3 ]))) ]
+      row
+          "matrixOf"
+          [ ofTwo [ 2; 1 ] [ 3 ] (fun x y -> matrixOf [ [ x; y; 0.0 ]; [ x * y; 1.0; -x ] ])
+            ofOne [] (fun t -> matrixOf [ [ cos t; -(sin t) ]; [ sin t; cos t ] ]) ]
+          []
+          [ refused [ "matrix_of"; "2"; "1" ] (fun () -> matrixOf [ [ array []; array [] ]; [ array [] ] ])
+            refused [ "matrix_of" ] (fun () -> matrixOf [])
+            refused [ "matrix_of" ] (fun () -> matrixOf [ []; [] ])
+            refused [ "matrix_of"; "(2)"; "(3)" ] (fun () -> matrixOf [ [ array [ 3 ]; array [ 2 ] ] ])
+            refused [ "matrix_of"; "float64"; "float32" ] (fun () ->
+                matrixOf [ [ array [ 2 ]; cast DType.Float32 (array [ 2 ]) ] ]) ]
+      row
+          "rotationMatrix"
+          [ within (-0.4, 0.4) [ [ 2; 3 ] ] (fun xs -> rotationMatrix xs[0])
+            within (1.0, 3.0) [ [ 2; 1; 3 ] ] (fun xs -> rotationMatrix xs[0])
+            within (-1e-9, 1e-9) [ [ 3 ] ] (fun xs -> rotationMatrix xs[0])
+            [ NDArray.op_Implicit [| 0.0; 0.0; 0.0 |] ], (fun xs -> rotationMatrix xs[0]) ]
+          []
+          [ refused [ "rotation_matrix"; "(3, 2)" ] (fun () -> rotationMatrix (array [ 3; 2 ]))
+            refused [ "rotation_matrix"; "()" ] (fun () -> rotationMatrix (array []))
+            refused [ "rotation_matrix"; "int64" ] (fun () -> rotationMatrix (ints [ 1; 2; 3 ])) ]
       row
           "kron"
           [ ofTwo [ 2; 3 ] [ 3; 2 ] kron
@@ -999,6 +1032,7 @@ let private elsewhere =
                 "gradsWith"
                 "hessian"
                 "jacobian"
+                "batchJacobian"
                 "jacobianBy"
                 "jvp"
                 "vjp"

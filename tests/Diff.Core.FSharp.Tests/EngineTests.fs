@@ -740,3 +740,17 @@ let ``options of threads and compilation change no bit, and refuse no threads`` 
     let e =
         Assert.Throws<ArgumentException>(fun () -> EngineOptions.Default.WithThreads 0 |> ignore)
     Assert.Contains("at least 1, got 0", e.Message)
+
+[<Fact>]
+let ``a sum over many large arrays is taken some at a time, over short ones at once`` () =
+    let steps n =
+        let factors = List.init 80 (fun k -> leaf (1 + k) [ n ] DType.Float64)
+        let y =
+            factors |> List.chunkBySize 2 |> List.map (List.reduce (*)) |> List.reduce (+)
+        let plan = planOf Tier.Auto [| y |]
+        let expected = floats (Array.head (Reference.evaluate [| y |]))
+        let found = floats (Array.head (run plan 1))
+        Assert.Equal<float>(expected, found)
+        plan.Data.Steps.Length
+    Assert.Equal(1, steps 500)
+    Assert.InRange(steps 5000, 5, 40)

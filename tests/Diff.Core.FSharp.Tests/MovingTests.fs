@@ -306,3 +306,29 @@ let ``arrays without elements stay so`` () =
             Assert.Equal<int list>(expected, List.ofArray (y.Shape.ToArray()))
             Assert.Equal(y.Shape.Length, (eval y).Length)
             Assert.Equal(x.Shape, (eval (grad (sum y) x)).Shape)
+
+[<Fact>]
+let ``slabs at known places, trees and matrices of elements, of nothing too`` () =
+    gatherAt 0 [ 2; 0; -1 ] matrix
+    |> is [ 3; 4 ] (fun i -> at' [ 2; 0; 2 ].[i[0]] i[1])
+    gatherAt 1 [] matrix |> is [ 3; 0 ] (fun _ -> 0.0)
+    for outside in [ 3; -4 ] do
+        let e =
+            Assert.Throws<IndexOutOfRangeException>(fun () -> gatherAt 0 [ outside ] matrix |> ignore)
+        Assert.Contains($"gather: index {outside} is outside axis 0 of extent 3", e.Message)
+    let empty = slice 0 (Some 0) (Some 0) 1 matrix
+    scanTree [] (+) empty |> is [ 0; 4 ] (fun _ -> 0.0)
+    matrixOf [ [ empty; 1.0; empty ] ] |> is [ 0; 4; 1; 3 ] (fun _ -> 0.0)
+    // 0 and 3 are roots; 1 is below 2, which is below 0.
+    let x = variableOf "x" (NDArray.op_Implicit [| 1.0; 20.0; 300.0; 4000.0 |])
+    scanTree [ -1; 2; 0; -1 ] (+) x |> same [ 1.0; 321.0; 301.0; 4000.0 ]
+    let long = 3000
+    scanTree [ -1 .. long - 2 ] (+) (full [ long ] DType.Int64 1.0)
+    |> same [ for i in 1..long -> float i ]
+    matrixOf
+        [ [ scalar 1.0; scalar 2.0 ]
+          [ scalar 3.0; scalar 4.0 ]
+          [ scalar 5.0; scalar 6.0 ] ]
+    |> is [ 3; 2 ] (fun i -> float (2 * i[0] + i[1] + 1))
+    let single = variableOf "x" (NDArray.op_Implicit [| 1.0f; 2.0f |])
+    Assert.Equal(DType.Float32, (matrixOf [ [ single; 1.0 ] ]).DType)

@@ -356,3 +356,53 @@ let ``what is known of constants is found once, however many ask for what depend
     Assert.True(clock.Elapsed < TimeSpan.FromSeconds 60.0, $"{clock.Elapsed}")
     // Only the last element is from the other end.
     Assert.Equal<int>(Array.append [| 0 .. n - 2 |] [| 0 |], pattern.ColumnIndices)
+/// The Jacobian of each place of a batch, cut out of the whole one.
+let private placesOf (y: Expr) (x: Expr) =
+    let whole = jacobian y x
+    stack 0 [ for i in 0 .. x.Shape[0] - 1 -> whole |> at 0 i |> at (y.Rank - 1) i ]
+
+[<Fact>]
+let ``a batch's Jacobians are the blocks of the whole one`` () =
+    let x = variableOf "x" (spread 1 (0.5, 1.5) [ 4; 3 ])
+    let w = variableOf "w" (spread 2 (0.5, 1.5) [ 3; 2 ])
+    let check (y: Expr) (x: Expr) =
+        let found = batchJacobian y x
+        Assert.Equal<int>(Array.append (y.Shape.ToArray()) (x.Shape.ToArray()[1..]), found.Shape.ToArray())
+        close (placesOf y x) found
+        let weights = constant (spread 3 (-1.0, 1.0) (List.ofArray (found.Shape.ToArray())))
+        close (grad (sum (weights * placesOf y x)) x) (grad (sum (weights * found)) x)
+    // Fewer results, fewer arguments, as many, one of each.
+    check (sin (matmul x w)) x
+    check (einsum "bi,bj->bij" [ x; exp x ]) x
+    check (x * expandDims 1 (sumOver [ 1 ] x)) x
+    let t = slice 1 None (Some 1) 1 x
+    check (tanh t) t
+    let s = at 1 0 x
+    check (s * s) s
+
+[<Fact>]
+let ``a batch's Jacobians of a constant, of nothing, and of shapes that are no batch`` () =
+    let x = variableOf "x" (spread 1 (0.5, 1.5) [ 4; 3 ])
+    Assert.All(
+        floats (eval (batchJacobian (constant (spread 2 (0.0, 1.0) [ 4; 2 ])) x)),
+        (fun v -> Assert.Equal(0.0, v))
+    )
+    let empty = slice 0 (Some 0) (Some 0) 1 x
+    Assert.Equal<int>([| 0; 3; 3 |], (eval (batchJacobian (sin empty) empty)).Shape.ToArray())
+    let refused (y: Expr) =
+        let e = Assert.Throws<ShapeException>(fun () -> batchJacobian y x |> ignore)
+        Assert.Contains("batch_jacobian", e.Message)
+        Assert.Contains($"{y.Shape}", e.Message)
+    refused (sum x)
+    refused (transpose x)
+    Assert.Throws<DTypeException>(fun () -> batchJacobian (greater x (Expr.op_Implicit 0.5)) x |> ignore)
+    |> ignore
+
+[<Fact>]
+let ``a batch's Jacobians take no more products than one place`` () =
+    // A whole Jacobian of this batch would have 10¹² elements.
+    let x = variableOf "x" (spread 1 (0.5, 1.5) [ 500000; 2 ])
+    let found = eval (batchJacobian (x * x) x) |> floats
+    let x = floats (eval x)
+    Assert.Equal(2.0 * x[7], found[4 * 3 + 3], 12)
+    Assert.Equal(0.0, found[4 * 3 + 2])
