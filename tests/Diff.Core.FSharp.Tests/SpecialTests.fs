@@ -327,6 +327,20 @@ let ``gammainc has derivatives by its parameter down to 0`` (a: float, x: float,
         y <- grad y a
         Assert.Equal(expected, item y, abs expected * 1e-13)
 
+[<Fact>]
+let ``derivatives of gammainc by both operands go down to parameter 0`` () =
+    // ∂/∂x of −E₁(x) is e⁻ˣ/x, and of the second derivative 2·e⁻ˣ·(log x + γ)/x.
+    let gamma = 0.57721566490153286
+    for parameter in [ 0.0; 1e-13 ] do
+        for x in [ 0.3; 1.0; 2.6 ] do
+            let a, v = variable "a" parameter, variable "x" x
+            let first = grad (gammainc a v) a
+            Assert.Equal(exp -x / x, item (grad first v), 1e-12)
+            Assert.Equal(exp -x / x, item (grad (grad (gammainc a v) v) a), 1e-12)
+            let second = 2.0 * exp -x * (log x + gamma) / x
+            Assert.Equal(second, item (grad (grad first a) v), 1e-11)
+            Assert.Equal(second, item (grad (grad (grad (gammainc a v) v) a) a), 1e-11)
+
 [<Theory; InlineData(1e-12); InlineData(1e-5); InlineData(0.3); InlineData(4.0)>]
 let ``betainc has derivatives by small parameters`` (a: float) =
     // I(x; a, 1) = xᵃ, and I(x; 1, b) = 1 − (1 − x)ᵇ.

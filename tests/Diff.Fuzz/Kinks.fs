@@ -67,6 +67,8 @@ let private compared (e: Expr) : int list =
         | Fn.Round
         | Fn.Trunc -> [ 0 ]
         | Fn.GammaDensity -> [ 1 ]
+        | Fn.Betainc
+        | Fn.BetaDensity
         | Fn.GammaincDerivative -> [ 2 ]
         | Fn.Gammainc
         | Fn.Gammaincc
@@ -169,6 +171,10 @@ let nearest (e: Expr) (args: NDArray[]) : float =
             leastOf args[0].Length (fun i ->
                 min (between (args[0].Float i) 0.0) (between (args[1].Float i) 0.0))
         | Fn.GammaDensity
+        | Fn.Betainc
+        | Fn.BetaDensity ->
+            let x = Array.last args
+            leastOf x.Length (fun i -> min (between (x.Float i) 0.0) (between (x.Float i) 1.0))
         | Fn.GammaincDerivative ->
             let x = Array.last args
             leastOf x.Length (fun i -> between (x.Float i) 0.0)

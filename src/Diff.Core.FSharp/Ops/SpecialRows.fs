@@ -55,7 +55,7 @@ module internal SpecialRows =
         values[k]
 
     /// The derivative of order k of the gamma density with respect to a.
-    let private gammaDensity k (a: Expr) (x: Expr) =
+    let private gammaDensityAbove0 k (a: Expr) (x: Expr) =
         let density = map Fn.GammaDensity [ a; x ]
         if k = 0 then
             density
@@ -68,6 +68,19 @@ module internal SpecialRows =
                 else
                     -(polygamma (n - 1) a)
             where zero (Row.like x 0.0) (powers k density logarithm)
+
+    /// The k-th derivative of the gamma density with respect to a.
+    let private gammaDensity k (a: Expr) (x: Expr) =
+        if k = 0 then
+            gammaDensityAbove0 0 a x
+        else
+            // 1/Γ(a) = a/Γ(a + 1): near a pole of digamma the density at a is a/x times that at a + 1, which is smooth there.
+            let isSmall = map Fn.And [ map Fn.Less [ a; 1.0 ]; map Fn.Greater [ x; 0.0 ] ]
+            let next, apart =
+                where isSmall (a + 1.0) (Row.like a 2.0), where isSmall (Row.like a 1.0) a
+            let near =
+                a * gammaDensityAbove0 k next x + float k * gammaDensityAbove0 (k - 1) next x
+            where isSmall (near / where isSmall x (Row.like x 1.0)) (gammaDensityAbove0 k apart x)
 
     let private gammaDensitySlope (a: Expr) (x: Expr) density =
         // At 0 the difference of two densities, which is their limit there.
