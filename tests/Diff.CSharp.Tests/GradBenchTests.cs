@@ -117,7 +117,11 @@ public class GradBenchTests
         Assert.Null(Golden.Difference(errors.GetProperty("w_err"), expected.GetProperty("w_err")));
         var jacobian = Ba.Jacobian(problem, s => new
         {
-            row_ptr = s.RowPointers.ToArray(), cols = s.ColumnIndices.ToArray(), vals = s.Values.ToArray(), nrows = s.Rows, ncols = s.Columns,
+            row_ptr = s.RowPointers.ToArray(),
+            cols = s.ColumnIndices.ToArray(),
+            vals = s.Values.ToArray(),
+            nrows = s.Rows,
+            ncols = s.Columns,
         });
         jacobian.Run();
         var sparse = JsonSerializer.SerializeToElement(jacobian.Output());
