@@ -110,6 +110,9 @@ public sealed class Residuals
     {
         private readonly int _arguments = checked((int)lengths.Sum(length => (long)length));
 
+        // Where each block begins among a function's arguments.
+        private readonly int[] _offsets = [.. lengths.Select((_, b) => lengths.Take(b).Sum())];
+
         public int Results => checked(functions.Length * results);
 
         public int Elements => checked(Results * _arguments);
@@ -193,7 +196,7 @@ public sealed class Residuals
                 var at = row;
                 foreach (var b in order)
                 {
-                    from.Slice(row + lengths.Take(b).Sum(), lengths[b]).CopyTo(to[at..]);
+                    from.Slice(row + _offsets[b], lengths[b]).CopyTo(to[at..]);
                     at += lengths[b];
                 }
             }
