@@ -56,15 +56,9 @@ type Anomaly
     /// `forward`, `backward` (a derivative), or `update` (an optimiser).
     member _.Pass = pass
     /// The path of modules; empty outside all.
-    member _.Scope =
-        match node.Scope with
-        | null -> ""
-        | scope -> String.Join("/", scope.Path)
+    member _.Scope = Scope.PathText node.Scope
     /// The line of the caller's code, such as `Program.cs:12`; null if it was not recorded.
-    member _.Line: string | null =
-        match node.Scope with
-        | null -> null
-        | scope -> scope.Line
+    member _.Line: string | null = Scope.LineOf node.Scope
     /// NaN or an infinity.
     member _.Value = value
     /// Where in the array it stands first.

@@ -23,15 +23,9 @@ type DerivativeEnd internal (node: Expr, reason: DerivativeEndReason) =
     /// What the node does, such as `round`.
     member _.Operation = Formula.opText node.Op
     /// The path of modules; empty outside all.
-    member _.Scope =
-        match node.Scope with
-        | null -> ""
-        | scope -> String.Join("/", scope.Path)
+    member _.Scope = Scope.PathText node.Scope
     /// The line of the caller's code, such as `Program.cs:12`; null if it was not recorded.
-    member _.Line: string | null =
-        match node.Scope with
-        | null -> null
-        | scope -> scope.Line
+    member _.Line: string | null = Scope.LineOf node.Scope
     override this.ToString() =
         let details =
             [ match reason with

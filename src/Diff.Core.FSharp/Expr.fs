@@ -30,6 +30,16 @@ type Scope private (parent: Scope | null, name: string, line: string | null) =
         match line with
         | null -> String.Join("/", this.Path)
         | line -> String.Join("/", Array.append this.Path [| line |])
+    /// The path of modules as a text; empty outside all.
+    static member internal PathText(scope: Scope | null) : string =
+        match scope with
+        | null -> ""
+        | scope -> String.Join("/", scope.Path)
+    /// The line of the caller's code; null if it was not recorded.
+    static member internal LineOf(scope: Scope | null) : string | null =
+        match scope with
+        | null -> null
+        | scope -> scope.Line
     /// The scope that nodes made now belong to; null outside all scopes.
     static member Current = current.Value
     static member internal Set(scope: Scope | null) = current.Value <- scope

@@ -10,6 +10,7 @@ open System.Collections.Generic
 /// 3. No unit waits for itself: what is read by others from memory is complete before they begin. Stages order the units; two of one stage never
 ///    depend on each other.
 /// 4. Element types: numbers of one float type, bools, and comparisons of integers that are one a row with indices.
+/// 5. A loop reads at most 16 large arrays: sums of many are taken a few at a time, while what they add is near.
 [<Sealed>]
 type internal Fuser(graph: PlanGraph, terms: Terms) =
     // Beyond this, comparing each reader with each costs too much.

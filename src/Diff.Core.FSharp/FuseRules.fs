@@ -129,7 +129,7 @@ module internal FuseRules =
         else
             [||]
 
-    // More large arrays at once, as in the sum of a gradient over many uses, would all be kept until then and come from memory again.
+    // Rule 5. More large arrays at once, as in the sum of a gradient over many uses, would all be kept until then and come from memory again.
     let private maxLargeReads = 16
     let private isLarge (graph: PlanGraph) i =
         graph.Views[i].Base.Shape.Length >= 4096

@@ -17,11 +17,7 @@ module internal Masks =
 
     let private inWhere (make: unit -> Expr) : Expr =
         let outer = Scope.Current
-        let line =
-            match outer with
-            | null -> null
-            | scope -> scope.Line
-        Graph.within (Scope.At(Scope.Under(outer, ofWhere), line)) make
+        Graph.within (Scope.At(Scope.Under(outer, ofWhere), Scope.LineOf outer)) make
 
     /// Whether a condition is the caller's own, or goes back to one. Others come with a rule, as that of relu, or guard an operation.
     let private isChosen (condition: Expr) : bool =

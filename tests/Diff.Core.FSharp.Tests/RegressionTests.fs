@@ -582,3 +582,28 @@ let ``a constant condition behind views is a condition in loops too`` () =
                             Assert.Equal(expected.Float i, actual.Float i)
     let clipped = clip -0.5 0.25 (Expr.Full(0.5, Shape [| 3 |], DType.Float32))
     Assert.Equal<float32[]>([| 0.25f; 0.25f; 0.25f |], (eval clipped).ToArray<float32>())
+
+[<Fact>]
+let ``a part of a cotangent that is itself among zeros is found where it lies`` () =
+    // y goes into the branch by itself and as the beginning of another operand: its cotangents are zeros around zeros.
+    let x, y = tensor "x" [ 1 ] [| 1.0 |], tensor "y" [ 1 ] [| 1.15 |]
+    let along =
+        [ constant (NDArray.Create([| 0.4 |], Shape [| 1 |]))
+          constant (NDArray.Create([| 0.9 |], Shape [| 1 |])) ]
+    let body (ys: Expr list) = sum (ys[0] - tanh ys[1])
+    let z = concat 0 [ y; x ]
+    let branch =
+        cond (Expr.op_Implicit false) (fun ys -> [ sum (sin ys[0] * ys[1]) ]) (fun ys -> [ body ys ]) [ y; z ]
+    let loop, _ =
+        scan
+            (fun s _ -> [ s[0] + body s.Tail; s[1]; s[2] ], [])
+            [ Expr.op_Implicit 0.0; y; z ]
+            [ constant (NDArray.Create([| 1.0 |], Shape [| 1 |])) ]
+    let plain = body [ y; z ]
+    let expected = hvp plain [ x; y ] along |> List.map item
+    for loss in [ plain; branch.Head; loop.Head ] do
+        let pairing =
+            List.map2 (fun g v -> sum (g * v)) (grads loss [ x; y ]) along
+            |> List.reduce (+)
+        for found in [ grads pairing [ x; y ]; hvp loss [ x; y ] along ] do
+            List.iter2 (fun e g -> Assert.Equal(e, item g, 1e-14)) expected found

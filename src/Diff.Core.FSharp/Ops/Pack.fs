@@ -98,17 +98,20 @@ module internal Pack =
     /// cotangents of its parts among zeros: those parts are found, not cut out of the sum.
     let tryPart (start: int) (length: int) (cotangent: Expr) : Expr | null =
         let found = List<Expr>()
-        let waiting = Stack<Expr>([ cotangent ])
+        // Terms, and where the part begins in each: an array among zeros has places of its own.
+        let waiting = Stack<struct (int * Expr)>([ struct (start, cotangent) ])
         while waiting.Count > 0 do
-            let g = waiting.Pop()
+            let struct (start, g) = waiting.Pop()
             match g.Op with
             | Op.Const c when c.AsFloat = 0.0 -> ()
-            | Op.Elementwise Fn.Add -> Array.iter waiting.Push (Array.rev g.Args)
+            | Op.Elementwise Fn.Add ->
+                for term in Array.rev g.Args do
+                    waiting.Push(struct (start, term))
             | Op.Embed([| first |], [| 1 |]) ->
                 let inner = g.Args[0]
                 let n = inner.Shape.Length
                 if first <= start && start + length <= first + n then
-                    waiting.Push(window (start - first) length inner)
+                    waiting.Push(struct (start - first, inner))
                 elif first < start + length && start < first + n then
                     found.Add(window start length g)
             | _ when g.Shape.Length = length -> found.Add g
