@@ -57,9 +57,9 @@ module internal Signature =
             Leaf.input name a.Shape a.DType)
 
     let checkCount (names: string[]) count =
-        let plural = if names.Length = 1 then "" else "s"
-        let expected = String.Join(", ", names)
         if count <> names.Length then
+            let plural = if names.Length = 1 then "" else "s"
+            let expected = String.Join(", ", names)
             let what =
                 if count < names.Length then
                     let rest = String.Join(", ", names[count..])

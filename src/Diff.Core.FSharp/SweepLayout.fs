@@ -10,8 +10,8 @@ type internal SweepPlan =
         Plan: Plan
         /// The inputs that the plan was made for.
         Inputs: Expr[]
-        /// The entries of the plan's sources, and what feeds them.
-        Feeds: struct (int * Feed)[]
+        /// The entries of the plan's sources, what feeds them, and their bytes.
+        Feeds: struct (int * Feed * int64)[]
         /// The entry of the first result.
         FirstResult: int
         StateBytes: int64[]
@@ -34,7 +34,7 @@ type internal LoopPlan =
         Starts: int[]
         Sweeps: SweepPlan[]
         /// What the condition says of the first states.
-        Condition: struct (Plan * Expr[] * (struct (int * Feed))[]) voption
+        Condition: struct (Plan * Expr[] * (struct (int * Feed * int64))[]) voption
     }
 
 /// Where the states and outputs of one sweep lie.

@@ -53,6 +53,8 @@ type internal SweepRun(plan: LoopPlan) =
     let size = workspaces |> Array.map (fun w -> w.Table.Length) |> Array.max
     let moving, steps = Array.zeroCreate<int> size, Array.zeroCreate<nativeint> size
     let turning, between = Array.zeroCreate<int> size, Array.zeroCreate<nativeint> size
+    let mutable movings = 0
+    let mutable turnings = 0
     let mutable owned: Block | null = null
     // The run that has the record of the first sweep, if this one does without it.
     let mutable lender: SweepRun | null = null
@@ -75,9 +77,9 @@ type internal SweepRun(plan: LoopPlan) =
 
     /// The state of a sweep after so many iterations of a segment.
     let stateAt j s slot : nativeint =
-        match lender with
-        | NonNull lender when j = 0 -> lender.StateAt(s, slot)
-        | _ ->
+        if j = 0 && not (isNull lender) then
+            (nonNull lender).StateAt(s, slot)
+        else
             let at = memory + nativeint layout.Sweeps[j].States[s]
             let index = if keptState j s then slot else turn[j]
             at + nativeint index * strideOf plan.Sweeps[j].StateBytes[s]
@@ -111,6 +113,24 @@ type internal SweepRun(plan: LoopPlan) =
         NativePtr.read (NativePtr.ofNativeInt<byte>(memory + nativeint layout.Condition))
         <> 0uy
 
+    let move (table: nativeint[]) entry (at: nativeint) (step: nativeint) =
+        table[entry] <- at
+        if step <> 0n then
+            moving[movings] <- entry
+            steps[movings] <- step
+            movings <- movings + 1
+
+    let alternate (table: nativeint[]) entry (a: nativeint) (b: nativeint) =
+        table[entry] <- a
+        turning[turnings] <- entry
+        between[turnings] <- a ^^^ b
+        turnings <- turnings + 1
+
+    /// The slot of a state that is not kept in which it is not.
+    let otherSlot j s : nativeint =
+        let at = memory + nativeint layout.Sweeps[j].States[s]
+        at + nativeint (1 - turn[j]) * strideOf plan.Sweeps[j].StateBytes[s]
+
     /// Some iterations of a segment, in the sweep's order; how many were run. With `stops`, no more once the condition is false.
     let stretch (j: int) (seg: int) (low: int) (high: int) (stops: bool) : int =
         let p = plan.Sweeps[j]
@@ -118,28 +138,14 @@ type internal SweepRun(plan: LoopPlan) =
         let table = workspaces[j].Table
         let first = if sweep.Reverse then high - 1 else low
         let ahead = if sweep.Reverse then -1n else 1n
-        let mutable movings, turnings = 0, 0
-        let move entry (at: nativeint) (step: nativeint) =
-            table[entry] <- at
-            if step <> 0n then
-                moving[movings] <- entry
-                steps[movings] <- step
-                movings <- movings + 1
-        let alternate entry (a: nativeint) (b: nativeint) =
-            table[entry] <- a
-            turning[turnings] <- entry
-            between[turnings] <- a ^^^ b
-            turnings <- turnings + 1
-        let other s =
-            let at = memory + nativeint layout.Sweeps[j].States[s]
-            at + nativeint (1 - turn[j]) * strideOf p.StateBytes[s]
-        for struct (entry, feed) in p.Feeds do
+        movings <- 0
+        turnings <- 0
+        for struct (entry, feed, bytes) in p.Feeds do
             match feed with
             | Feed.Whole a -> table[entry] <- args[a]
             | Feed.Slice a ->
-                let hole = p.Inputs[Array.findIndex (fun f -> f = feed) (sweep.Feeds)]
-                let bytes = nativeint (SweepLayout.bytesOf hole)
-                move entry (args[a] + nativeint first * bytes) (ahead * bytes)
+                let bytes = nativeint bytes
+                move table entry (args[a] + nativeint first * bytes) (ahead * bytes)
             | Feed.State(read, s) when keptState read s ->
                 let along =
                     if plan.Sweeps[read].Sweep.Reverse = sweep.Reverse then
@@ -147,6 +153,7 @@ type internal SweepRun(plan: LoopPlan) =
                     else
                         -1n
                 move
+                    table
                     entry
                     (stateAt read s (slotOf read seg first))
                     (along * strideOf plan.Sweeps[read].StateBytes[s])
@@ -157,23 +164,24 @@ type internal SweepRun(plan: LoopPlan) =
                     else
                         -1n
                 move
+                    table
                     entry
                     (stateAt read s (slotOf read seg first + 1))
                     (along * strideOf plan.Sweeps[read].StateBytes[s])
-            | Feed.State(_, s) -> alternate entry (stateAt j s 0) (other s)
+            | Feed.State(_, s) -> alternate table entry (stateAt j s 0) (otherSlot j s)
             | Feed.Output(read, o) ->
                 let struct (at, step) = outputAt read o seg first
-                move entry at (ahead * step)
+                move table entry at (ahead * step)
         for s in 0 .. sweep.States - 1 do
             let entry = p.FirstResult + s
             if keptState j s then
-                move entry (stateAt j s (slotOf j seg first + 1)) (strideOf p.StateBytes[s])
+                move table entry (stateAt j s (slotOf j seg first + 1)) (strideOf p.StateBytes[s])
             else
-                alternate entry (other s) (stateAt j s 0)
+                alternate table entry (otherSlot j s) (stateAt j s 0)
         let mutable packs = false
         for o in 0 .. sweep.Outputs - 1 do
             let struct (at, step) = outputAt j o seg first
-            move (p.FirstResult + sweep.States + o) at (ahead * step)
+            move table (p.FirstResult + sweep.States + o) at (ahead * step)
             packs <- packs || (p.Visible[o] >= 0 && not p.Direct[o])
         if p.Plan.Data.Results.Length > sweep.States + sweep.Outputs then
             table[p.FirstResult + sweep.States + sweep.Outputs] <- memory + nativeint layout.Condition
@@ -213,7 +221,7 @@ type internal SweepRun(plan: LoopPlan) =
             Memory.copy p.StateBytes[s] args[p.Sweep.Init[s]] (stateAt j s 0)
 
     let rec ensure j seg =
-        for struct (_, feed) in plan.Sweeps[j].Feeds do
+        for struct (_, feed, _) in plan.Sweeps[j].Feeds do
             match feed with
             | Feed.State(read, _)
             | Feed.After(read, _)
@@ -233,14 +241,13 @@ type internal SweepRun(plan: LoopPlan) =
 
     /// The final states, into the value.
     let pack j slot =
-        it.Parts
-        |> Array.iteri (fun k part ->
-            match part with
+        for k in 0 .. it.Parts.Length - 1 do
+            match it.Parts[k] with
             | LoopPart.Final(of', s) when of' = j ->
                 let state = plan.Sweeps[j].Sweep.State s
                 let into = value + nativeint (int64 plan.Starts[k] * packedBytes)
                 Memory.pack state.DType it.Packed state.Shape.Length (stateAt j s slot) into
-            | _ -> ())
+            | _ -> ()
 
     /// A whole sweep, segment by segment.
     let run j =
@@ -279,7 +286,7 @@ type internal SweepRun(plan: LoopPlan) =
         match condition with
         | ValueNone -> invalidOp "loop: neither a length nor a condition"
         | ValueSome(struct (workspace, feeds, result)) ->
-            for struct (entry, feed) in feeds do
+            for struct (entry, feed, _) in feeds do
                 workspace.Table[entry] <-
                     match feed with
                     | Feed.State(_, s) -> stateAt 0 s 0
@@ -381,7 +388,7 @@ type internal SweepRun(plan: LoopPlan) =
             table: nativeptr<nativeint>,
             first: SweepRun | null
         ) : unit =
-        let address (place: Place) =
+        let inline address (place: Place) =
             NativePtr.get table place.Entry + place.Bytes
         for a in 0 .. args.Length - 1 do
             args[a] <- address given[a]
@@ -416,6 +423,9 @@ type internal SweepRun(plan: LoopPlan) =
 type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Place, layout: SweepLayout) =
     inherit InnerStep()
     let pool = Pool<SweepRun>(fun () -> SweepRun plan)
+    let giveBack (run: SweepRun) =
+        run.LetGo()
+        pool.GiveBack run
     let it = plan.Iteration
     let iterations =
         match it.Length with
@@ -436,9 +446,6 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
     override _.Run(table: nativeptr<nativeint>, _: int) =
         let where = NativePtr.toNativeInt table
         let run = pool.Rent()
-        let giveBack () =
-            run.LetGo()
-            pool.GiveBack run
         let mutable isLent = false
         try
             match it.Lends with
@@ -453,16 +460,17 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
                     | _ -> null
             run.Run(args, result, room, layout, table, first)
             match it.Lends with
-            | NonNull loan when run.IsRecorded ->
-                isLent <- true
-                loan.Give(where, run, giveBack)
-            | _ -> ()
+            | null -> ()
+            | loan ->
+                if run.IsRecorded then
+                    isLent <- true
+                    loan.Give(where, run, fun () -> giveBack run)
             match it.Borrows with
             | null -> ()
             | loan -> loan.IsRead where
         finally
             if not isLent then
-                giveBack ()
+                giveBack run
     override _.Text =
         match it.Length with
         | ValueNone when not (isNull it.Borrows) -> "as the loop before it went"
@@ -477,10 +485,10 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
 [<RequireQualifiedAccess>]
 module internal SweepStep =
     /// What feeds the sources of a plan.
-    let private feedsOf (plan: Plan) (feeds: Feed[]) : (struct (int * Feed))[] =
+    let private feedsOf (plan: Plan) (inputs: Expr[]) (feeds: Feed[]) : (struct (int * Feed * int64))[] =
         [| for k in 0 .. plan.Data.Sources.Length - 1 do
                match plan.Data.Sources[k] with
-               | Source.Input i -> struct (Entry.source k, feeds[i])
+               | Source.Input i -> struct (Entry.source k, feeds[i], SweepLayout.bytesOf inputs[i])
                | _ -> () |]
 
     let private sweepPlan (make: Expr[] -> Expr[] -> Plan) (loop: Iterated) (j: int) : SweepPlan =
@@ -519,7 +527,7 @@ module internal SweepStep =
         { Sweep = sweep
           Plan = plan
           Inputs = inputs
-          Feeds = feedsOf plan feeds
+          Feeds = feedsOf plan inputs feeds
           FirstResult = Entry.source plan.Data.Sources.Length
           StateBytes = Array.init sweep.States (sweep.State >> SweepLayout.bytesOf)
           OutputBytes = Array.init sweep.Outputs (sweep.Output >> SweepLayout.bytesOf)
@@ -546,7 +554,7 @@ module internal SweepStep =
                 match it.Condition with
                 | ValueSome(struct (feeds, body)) ->
                     let plan = inner body.Inputs body.Outputs
-                    ValueSome(struct (plan, body.Inputs, feedsOf plan feeds))
+                    ValueSome(struct (plan, body.Inputs, feedsOf plan body.Inputs feeds))
                 | ValueNone -> ValueNone }
         match it.Length with
         | ValueSome n ->
