@@ -19,18 +19,22 @@ type internal BranchStep
     let larger (f: Step -> float) =
         max (Array.sumBy f whenTrue.Data.Steps) (Array.sumBy f whenFalse.Data.Steps)
 
-    let run (body: Body) (plan: Plan) (pool: Pool<Workspace>) (address: Place -> nativeint) =
+    let address (table: nativeptr<nativeint>) (place: Place) =
+        NativePtr.get table place.Entry + place.Bytes
+
+    let run (body: Body) (plan: Plan) (pool: Pool<Workspace>) (places: nativeptr<nativeint>) =
         let workspace = pool.Rent()
         try
             let table = workspace.Table
             for k in 0 .. plan.Data.Sources.Length - 1 do
                 match plan.Data.Sources[k] with
-                | Source.Input i -> table[Entry.source k] <- address args[i + 1]
+                | Source.Input i -> table[Entry.source k] <- address places args[i + 1]
                 | _ -> ()
             let first = Entry.source plan.Data.Sources.Length
-            let into k =
-                address result + nativeint (branches.Starts[k] * DType.size branches.Packed)
-            let mutable aside = address room
+            let value = address places result
+            let inline into k =
+                value + nativeint (branches.Starts[k] * DType.size branches.Packed)
+            let mutable aside = address places room
             for k in 0 .. body.Outputs.Length - 1 do
                 if body.Outputs[k].DType = branches.Packed then
                     table[first + k] <- into k
@@ -51,12 +55,10 @@ type internal BranchStep
     override _.Plans = [| "when true", whenTrue; "when false", whenFalse |]
     override _.Text = "one of two"
     override _.Run(table: nativeptr<nativeint>, _: int) =
-        let address (place: Place) =
-            NativePtr.get table place.Entry + place.Bytes
-        if NativePtr.read (NativePtr.ofNativeInt<byte>(address args[0])) <> 0uy then
-            run branches.WhenTrue whenTrue yes address
+        if NativePtr.read (NativePtr.ofNativeInt<byte>(address table args[0])) <> 0uy then
+            run branches.WhenTrue whenTrue yes table
         else
-            run branches.WhenFalse whenFalse no address
+            run branches.WhenFalse whenFalse no table
 
 [<RequireQualifiedAccess>]
 module internal BranchStep =

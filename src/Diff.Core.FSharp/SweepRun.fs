@@ -1,6 +1,7 @@
 namespace Diff
 
 open System
+open System.Collections.Generic
 open Diff.Kernels
 open FSharp.NativeInterop
 
@@ -56,6 +57,9 @@ type internal SweepRun(plan: LoopPlan) =
     let mutable movings = 0
     let mutable turnings = 0
     let mutable owned: Block | null = null
+    // For how many iterations there is memory at first, of a loop whose length is not known: as many as the run before needed.
+    let leastRoom = 64
+    let mutable roomBefore = leastRoom
     // The run that has the record of the first sweep, if this one does without it.
     let mutable lender: SweepRun | null = null
 
@@ -271,6 +275,22 @@ type internal SweepRun(plan: LoopPlan) =
         for j in 0 .. plan.Sweeps.Length - 1 do
             run j
 
+    // The bytes that are kept of an iteration, by all sweeps and by those behind the first.
+    let struct (costOfEach, _) = SweepLayout.costs plan
+    let struct (costOfOthers, _) = SweepLayout.costsFrom 1 plan
+    // Layouts of a loop whose length is not known, by the first sweep, whether states are kept, the segment and the count.
+    let layouts = Dictionary<struct (int * bool * int * int), SweepLayout>()
+    let layoutOf (from: int) keeps segment count : SweepLayout =
+        let key = struct (from, keeps, segment, count)
+        match layouts.TryGetValue key with
+        | true, known -> known
+        | _ ->
+            if layouts.Count = 64 then
+                layouts.Clear()
+            let made = SweepLayout.makeFrom from plan keeps segment count
+            layouts[key] <- made
+            made
+
     /// Memory of its own for a layout.
     let own (made: SweepLayout) =
         let block =
@@ -298,11 +318,10 @@ type internal SweepRun(plan: LoopPlan) =
 
     /// The first sweep for as long as the condition holds. False if what later sweeps read takes more than the bound.
     let runWhile () : bool =
-        let struct (each, _) = SweepLayout.costs plan
-        let bounded = keeps && each > 0L
+        let bounded = keeps && costOfEach > 0L
         let most = int (min it.Limit (int64 (Int32.MaxValue - 1)))
-        let mutable room = if bounded then min 64 most else most
-        own (SweepLayout.make plan keeps (if bounded then max 1 room else 1) 1)
+        let mutable room = if bounded then min roomBefore most else most
+        own (layoutOf 0 keeps (if bounded then max 1 room else 1) 1)
         count <- room
         start 0
         let mutable ran = 0
@@ -313,7 +332,7 @@ type internal SweepRun(plan: LoopPlan) =
                 raise (IterationLimitException(it.Name, it.Limit))
             if ran = room then
                 room <- int (min (int64 most) (2L * int64 room))
-                let larger = SweepLayout.make plan true room 1
+                let larger = layoutOf 0 true room 1
                 fits <- larger.Bytes <= it.MaxRecordBytes
                 if fits then
                     let before, old, from = layout, owned, memory
@@ -339,20 +358,21 @@ type internal SweepRun(plan: LoopPlan) =
                 going <- goesOn ()
         count <- ran
         present[0] <- 0
+        if bounded then
+            roomBefore <- if fits then room else leastRoom
         if fits then
             pack 0 ran
         fits
 
     /// The other sweeps, after the first one of another run. False if their states take more than the bound.
     let runAfter (first: SweepRun) : bool =
-        let struct (each, _) = SweepLayout.costsFrom 1 plan
-        let fits = each * int64 first.Count <= it.MaxRecordBytes
+        let fits = costOfOthers * int64 first.Count <= it.MaxRecordBytes
         if fits then
             lender <- first
             try
                 keeps <- true
                 count <- first.Count
-                own (SweepLayout.makeFrom 1 plan true (max 1 count) count)
+                own (layoutOf 1 true (max 1 count) count)
                 present[0] <- 0
                 pack 0 count
                 for j in 1 .. plan.Sweeps.Length - 1 do
@@ -368,6 +388,7 @@ type internal SweepRun(plan: LoopPlan) =
         | block ->
             if block.Bytes > (16L <<< 20) then
                 owned <- null
+                roomBefore <- leastRoom
 
     /// How many iterations there were, and where the first sweep's states and outputs are: for runs that do without a first sweep.
     member _.Count = count
@@ -377,6 +398,8 @@ type internal SweepRun(plan: LoopPlan) =
     /// Whether all that is recorded is there.
     member _.IsRecorded = keeps && layout.Segment >= count
     member _.LetGo() : unit = letGo ()
+    /// What others know it by while it is lent.
+    member val Lent: Lent | null = null with get, set
 
     /// Runs it; of a loop whose length is known, in the memory given. `first` has run the first sweep.
     member _.Run
@@ -415,7 +438,7 @@ type internal SweepRun(plan: LoopPlan) =
                     runWhile () |> ignore
                     if plan.Sweeps.Length > 1 then
                         keeps <- true
-                        own (SweepLayout.make plan true (SweepLayout.segment plan count) count)
+                        own (layoutOf 0 true (SweepLayout.segment plan count) count)
                         runAll ()
 
 /// The step of a loop.
@@ -426,6 +449,16 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
     let giveBack (run: SweepRun) =
         run.LetGo()
         pool.GiveBack run
+    let lend (run: SweepRun) : Lent =
+        match run.Lent with
+        | null ->
+            let lent =
+                { Run = run
+                  Left = 0
+                  Release = fun () -> giveBack run }
+            run.Lent <- lent
+            lent
+        | lent -> lent
     let it = plan.Iteration
     let iterations =
         match it.Length with
@@ -464,7 +497,7 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
             | loan ->
                 if run.IsRecorded then
                     isLent <- true
-                    loan.Give(where, run, fun () -> giveBack run)
+                    loan.Give(where, lend run)
             match it.Borrows with
             | null -> ()
             | loan -> loan.IsRead where

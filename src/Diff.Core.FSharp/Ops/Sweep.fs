@@ -1,6 +1,5 @@
 namespace Diff
 
-open System.Collections.Concurrent
 open System.Collections.Generic
 
 /// Where an input of a body comes from at iteration i.
@@ -57,27 +56,48 @@ type internal Lent =
 /// states and outputs, and the records that there are, by the memory that a run works on.
 [<Sealed>]
 type internal Loan(reads: Feed[], borrowers: int) =
-    let lent = ConcurrentDictionary<nativeint, Lent>()
+    // As few as there are runs at a time. In the steady state nothing is allocated.
+    let lent = List<struct (nativeint * Lent)>()
+    let find (where: nativeint) =
+        let mutable at = lent.Count - 1
+        while at >= 0
+              && (let struct (place, _) = lent[at]
+                  place <> where) do
+            at <- at - 1
+        at
     member _.Reads = reads
-    member _.Give(where: nativeint, run: obj, release: unit -> unit) : unit =
-        lent[where] <-
-            { Run = run
-              Left = borrowers
-              Release = release }
+    member _.Give(where: nativeint, loan: Lent) : unit =
+        loan.Left <- borrowers
+        lock lent (fun () -> lent.Add(struct (where, loan)))
     /// What an earlier run left that did not come to its end goes.
-    member _.Forget(where: nativeint) : unit = lent.TryRemove where |> ignore
+    member _.Forget(where: nativeint) : unit =
+        lock lent (fun () ->
+            match find where with
+            | -1 -> ()
+            | at -> lent.RemoveAt at)
     member _.TryFind(where: nativeint) : obj | null =
-        match lent.TryGetValue where with
-        | true, found -> found.Run
-        | _ -> null
+        lock lent (fun () ->
+            match find where with
+            | -1 -> null
+            | at ->
+                let struct (_, loan) = lent[at]
+                loan.Run)
     member _.IsRead(where: nativeint) : unit =
-        match lent.TryGetValue where with
-        | true, found ->
-            found.Left <- found.Left - 1
-            if found.Left = 0 then
-                lent.TryRemove where |> ignore
-                found.Release()
-        | _ -> ()
+        let last: Lent | null =
+            lock lent (fun () ->
+                match find where with
+                | -1 -> null
+                | at ->
+                    let struct (_, loan) = lent[at]
+                    loan.Left <- loan.Left - 1
+                    if loan.Left = 0 then
+                        lent.RemoveAt at
+                        loan
+                    else
+                        null)
+        match last with
+        | null -> ()
+        | loan -> loan.Release()
 
 /// Sweeps over the same iterations, one after the other; each may read what those before it had at the iteration. One-sweep loops are what
 /// users write; the derivative of a loop is a loop with more sweeps, so that derivatives of every order exist.
