@@ -128,40 +128,157 @@ module internal Masks =
         | null -> make ()
         | _ -> inWhere make
 
-    /// A mask that has the labels `from`, along the labels `into`: true where something passes at any index of the others.
+    /// A mask, true or numbers, that has the labels `from`, along the labels `into`: true where something passes at any index of the others.
     let private along (from: string) (into: string) (shape: Shape) (mask: Expr) (g: Expr) : Expr =
         let shared =
             from |> Seq.distinct |> Seq.filter into.Contains |> Array.ofSeq |> String
+        let numbers () =
+            if mask.DType = DType.Bool then passing mask g else mask
         let compact =
             if shared = from then
-                mask
+                if mask.DType = DType.Bool then mask else positive mask
             else
                 let dims = shared |> Seq.map (fun c -> g.Shape[from.IndexOf c]) |> Array.ofSeq
-                positive (
-                    Expr.Contract({ Inputs = [| from |]; Output = shared }, [| passing mask g |], Shape dims)
-                )
+                positive (Expr.Contract({ Inputs = [| from |]; Output = shared }, [| numbers () |], Shape dims))
         if shared = into then
             compact
         else
             Expr.Contract({ Inputs = [| shared |]; Output = into }, [| compact |], shape)
 
-    /// A masked cotangent through the transpose of an operation that moves, repeats or sums elements: masked where all that an element
+    /// Whether an operation moves, repeats or adds up elements of its first operand, and nothing else.
+    let private isOfFirst (op: Op) =
+        match op with
+        | Op.Reshape
+        | Op.Slice _
+        | Op.Embed _
+        | Op.Gather _
+        | Op.ScatterAdd _
+        | Op.TakeAlong _
+        | Op.AddAlong _
+        | Op.Unfold _
+        | Op.Fold _
+        | Op.Cast -> true
+        | Op.Einsum spec -> spec.Inputs.Length = 1
+        | _ -> false
+
+    /// Numbers above 0 where something of a cotangent passes a chosen mask; null if it has none. The mask is looked for below operations that
+    /// move and add up elements, and below one product, in which one masked factor is enough.
+    let reach (g: Expr) : Expr | null =
+        let region, seen = List<Expr>(), NodeMap<bool>()
+        let masks = NodeMap<Expr | null>()
+        let waiting = Stack<struct (Expr * bool)>([ struct (g, false) ])
+        let mutable isMasked = true
+        while isMasked && waiting.Count > 0 do
+            let struct (e, isFactor) = waiting.Pop()
+            if not seen[e] then
+                seen[e] <- true
+                let below (args: Expr seq) isFactor =
+                    region.Add e
+                    for a in args do
+                        waiting.Push(struct (a, isFactor))
+                match e.Op with
+                | _ when isZero e -> region.Add e
+                | Op.Elementwise Fn.Where ->
+                    let struct (mask, _) = unmasked null e
+                    masks[e] <- if isNull mask then null else chosen (nonNull mask)
+                    region.Add e
+                    isMasked <- isFactor || not (isNull masks[e])
+                | Op.Elementwise Fn.Add -> below e.Args isFactor
+                | Op.Einsum spec when spec.Inputs.Length > 1 && not isFactor -> below e.Args true
+                | op when isOfFirst op -> below e.Args[..0] isFactor
+                | _ -> isMasked <- isFactor
+        if not isMasked then
+            null
+        else
+            let numbers = NodeMap<Expr | null>()
+            let ofNode (e: Expr) : Expr | null =
+                match e.Op with
+                | _ when isZero e -> Expr.ZerosLike e
+                | Op.Elementwise Fn.Where ->
+                    match masks[e] with
+                    | null -> null
+                    | mask -> passing mask e
+                | Op.Elementwise Fn.Add ->
+                    match numbers[e.Args[0]], numbers[e.Args[1]] with
+                    | null, _
+                    | _, null -> null
+                    | a, b -> a + b
+                | Op.Einsum spec when spec.Inputs.Length > 1 ->
+                    let factors =
+                        Seq.zip spec.Inputs e.Args
+                        |> Seq.choose (fun (labels, x) ->
+                            match numbers[x] with
+                            | null -> None
+                            | n ->
+                                let alone = { spec with Inputs = [| labels |] }
+                                Some(Expr.Contract(alone, [| n |], e.Shape)))
+                    if Seq.isEmpty factors then null else Seq.reduce (*) factors
+                | _ ->
+                    match numbers[e.Args[0]] with
+                    | null -> null
+                    | n -> Expr(e.Op, Array.updateAt 0 n e.Args, e.Shape, e.DType)
+            inWhere (fun () ->
+                region.Sort(fun a b -> compare a.Id b.Id)
+                for e in region do
+                    numbers[e] <- ofNode e
+                g)
+            |> ignore
+            numbers[g]
+
+    /// A value where numbers of `reach` are above 0, else 0.
+    let within (reach: Expr) (value: Expr) : Expr =
+        maskedBy (inWhere (fun () -> positive reach)) value
+
+    /// Numbers of `reach` as 0 and 1.
+    let ones (reach: Expr) : Expr =
+        inWhere (fun () -> passing (positive reach) reach)
+
+    /// Whether x is windows of an array, perhaps with other axes.
+    let private isWindows (x: Expr) =
+        let mutable e = x
+        while e.Op.IsReshape do
+            e <- e.Args[0]
+        e.Op.IsUnfold
+
+    /// Whether x is a product, perhaps with windows of it added up.
+    let private isFoldedProduct (x: Expr) =
+        let mutable e = x
+        while e.Op.IsFold || e.Op.IsReshape || e.Op.IsEmbed do
+            e <- e.Args[0]
+        match e.Op with
+        | Op.Einsum spec -> spec.Inputs.Length > 1
+        | _ -> false
+
+    /// Whether what has x for its value finds the mask of its cotangent by `reach`. None is then written down: it would be as large as the
+    /// windows, which are not stored.
+    let private isReached (x: Expr) =
+        isWindows x || x.Op.IsLoop || x.Op.IsBranch
+
+    /// Whether x is a leaf, perhaps moved: nothing undefined can come after.
+    let private isOfLeaf (x: Expr) =
+        let mutable e = x
+        while e.Op.IsReshape || e.Op.IsEmbed || e.Op.IsSlice do
+            e <- e.Args[0]
+        e.Args.Length = 0
+
+    /// A masked cotangent of y through the transpose of an operation on x that moves, repeats or sums elements: masked where all that an element
     /// is made of was.
-    let moved (transpose: Expr -> Expr) (g: Expr) : Expr =
+    let moved (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
         match unmasked null g with
         | struct (null, _) -> transpose g
+        | struct (mask, _) when isReached x && not (isNull (chosen mask)) -> transpose g
         | struct (mask, _) ->
             let live = madeOf mask (fun () -> positive (transpose (passing mask g)))
             maskedBy live (transpose g)
 
     /// The same where the mask costs as much as the transpose does: only for masks that go back to `where`.
-    let movedIfChosen (transpose: Expr -> Expr) (g: Expr) : Expr =
-        match unmasked null g with
-        | struct (null, _) -> transpose g
-        | struct (mask, _) ->
-            match chosen mask with
+    let movedIfChosen (op: Op) (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
+        if isReached x || (op.IsFold && isFoldedProduct x) || (op.IsUnfold && isOfLeaf x) then
+            transpose g
+        else
+            match reach g with
             | null -> transpose g
-            | mask -> maskedBy (inWhere (fun () -> positive (transpose (passing mask g)))) (transpose g)
+            | numbers -> within (inWhere (fun () -> transpose numbers)) (transpose g)
 
     /// The cotangent of what was reduced along axes: masked where that of its row was.
     let ofRows (axes: int[]) (g: Expr) (part: Expr) : Expr =
@@ -177,8 +294,26 @@ module internal Masks =
                 madeOf mask (fun () -> along (String(Array.map snd kept)) (String labels) part.Shape mask g)
             maskedBy rows part
 
+    /// Windows of an array that is 0 where no element of a window passes: those stay windows, which are not stored.
+    let private safeWindows (numbers: Expr) (windows: Expr) : Expr =
+        let chain = Stack<Expr>()
+        let mutable x, numbers = windows, numbers
+        while isWindows x do
+            chain.Push x
+            let source = x.Args[0]
+            numbers <-
+                match x.Op with
+                | Op.Unfold(axis, _, step, dilation) ->
+                    Unfold.fold axis source.Shape[axis] step dilation numbers
+                | _ -> Reshape.make source.Shape numbers
+            x <- source
+        if x.Op.IsConst then
+            windows
+        else
+            chain |> Seq.fold (fun source w -> w.With [| source |]) (maskedBy (positive numbers) x)
+
     /// The cotangent of operand i of a product: no product is made of what only the branch not taken reads, which may be infinite there,
-    /// and what only it read gets a masked cotangent. Windows of convolutions stay as they are: they are not to be stored.
+    /// and what only it read gets a masked cotangent. Of windows the array is masked, before they are taken, and after they are added up.
     let ofProduct
         (spec: EinsumSpec)
         (i: int)
@@ -186,27 +321,29 @@ module internal Masks =
         (transpose: Expr[] -> Expr -> Expr)
         (g: Expr)
         : Expr =
-        let chosen =
+        let mask =
             match unmasked null g with
-            | struct (null, _) -> null
+            | struct (null, _) -> reach g
             | struct (mask, _) -> chosen mask
-        match chosen with
+        match mask with
         | null -> transpose args g
         | mask ->
-            let isWindow (x: Expr) =
-                match x.Op with
-                | Op.Unfold _ -> true
-                | _ -> false
             let read k =
                 inWhere (fun () -> along spec.Output spec.Inputs[k] args[k].Shape mask g)
             let safe k (x: Expr) =
                 match x.Op with
                 | _ when k = i -> x
-                | Op.Const _
-                | Op.Unfold _ -> x
+                | Op.Const _ -> x
+                | _ when isWindows x ->
+                    inWhere (fun () ->
+                        let numbers = if mask.DType = DType.Bool then passing mask g else mask
+                        let own =
+                            { Inputs = [| spec.Output |]
+                              Output = spec.Inputs[k] }
+                        safeWindows (Expr.Contract(own, [| numbers |], x.Shape)) x)
                 | _ -> maskedBy (read k) x
             let part = transpose (Array.mapi safe args) g
-            if args[i].Args.Length = 0 || isWindow args[i] then
+            if args[i].Args.Length = 0 || isWindows args[i] then
                 part
             else
                 maskedBy (read i) part

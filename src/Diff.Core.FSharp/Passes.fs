@@ -67,8 +67,9 @@ module internal Passes =
             match y.Op with
             | Op.Elementwise _
             | Op.Cast -> Masks.masked f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op -> Masks.movedIfChosen f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved y.Args[i] f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op ->
+                Masks.movedIfChosen op y.Args[i] f g
             | Op.Fourier _ -> f g |> Masks.ofBlocks (y.Rank - 2) g
             | _ -> f g
         match (Rules.ofOp y.Op).Derivative with
@@ -92,6 +93,11 @@ module internal Passes =
             | Op.Linalg _ -> eachPart (Masks.ofBlocks (y.Args[0].Rank - 2) g)
             | Op.Recurrence(axis, reverse) ->
                 Masks.ofRecurrence axis reverse y.Args y (fun xs y -> vjp needed xs y g) g
+            | Op.Random _ -> eachPart (Masks.ofBlocks y.Rank g)
+            | Op.Custom op when Custom.isPointwise op -> eachPart (Masks.ofBlocks y.Rank g)
+            // What the caller's code does with a cotangent is unknown.
+            | Op.Custom _
+            | Op.Call _ -> eachPart (Masks.ofBlocks 0 g)
             | _ -> vjp needed y.Args y g
         | Differentiated(vjp, _) -> vjp (differentiator ()) needed y.Args g
         | Forward jvp ->
@@ -114,6 +120,10 @@ module internal Passes =
                         $"{Formula.opText y.Op}: the tangent that its rule gives is not linear in the tangents of the arguments"
             let found = Queue<Expr | null> parts
             Array.init needed.Length (fun i -> if needed[i] then found.Dequeue() else null)
+            |> Array.map (fun part ->
+                match part with
+                | null -> null
+                | part -> Masks.ofBlocks 0 g part)
         | Recompute expansion ->
             let before = NodeId.latest ()
             let inputs, copy, saved = expansion y.Args g
