@@ -161,6 +161,20 @@ module internal Masks =
         | Op.Einsum spec -> spec.Inputs.Length = 1
         | _ -> false
 
+    /// The sums of numbers over the labels that are not kept.
+    let private summed (kept: string) (labels: string) (x: Expr) : string * Expr =
+        let own = labels |> Seq.distinct |> Seq.filter kept.Contains |> Array.ofSeq |> String
+        let dims = own |> Seq.map (fun c -> x.Shape[labels.IndexOf c]) |> Array.ofSeq
+        own, Expr.Contract({ Inputs = [| labels |]; Output = own }, [| x |], Shape dims)
+
+    /// Numbers of windows added up. Where all windows have the same, every element has all of these: they are not repeated for that.
+    let private folded axis extent step dilation (numbers: Expr) : Expr =
+        let sums = Unfold.fold axis extent step dilation numbers
+        match numbers.Op with
+        | Op.Einsum spec when sums.Op.IsFold && numbers.Args.Length = 1 && not (spec.Inputs[0].Contains spec.Output[axis]) ->
+            Expr.Contract({ spec with Output = spec.Output.Remove(axis + 1, 1) }, numbers.Args, sums.Shape)
+        | _ -> sums
+
     /// Numbers above 0 where something of a cotangent passes a chosen mask; null if it has none. The mask is looked for below operations that
     /// move and add up elements, and below one product, in which one masked factor is enough.
     let reach (g: Expr) : Expr | null =
@@ -205,18 +219,30 @@ module internal Masks =
                     | a, b -> a + b
                 | Op.Einsum spec when spec.Inputs.Length > 1 ->
                     let factors =
-                        Seq.zip spec.Inputs e.Args
-                        |> Seq.choose (fun (labels, x) ->
+                        Array.zip spec.Inputs e.Args
+                        |> Array.choose (fun (labels, x) ->
                             match numbers[x] with
                             | null -> None
-                            | n ->
-                                let alone = { spec with Inputs = [| labels |] }
-                                Some(Expr.Contract(alone, [| n |], e.Shape)))
-                    if Seq.isEmpty factors then null else Seq.reduce (*) factors
+                            | n -> Some(summed spec.Output labels n))
+                    match factors with
+                    | [||] -> null
+                    | factors ->
+                        let inputs, xs = Array.unzip factors
+                        let found = String.Join("", inputs)
+                        let known = spec.Output |> String.filter found.Contains
+                        let dims = known |> Seq.map (fun c -> e.Shape[spec.Output.IndexOf c]) |> Array.ofSeq
+                        let part = Expr.Contract({ Inputs = inputs; Output = known }, xs, Shape dims)
+                        if known = spec.Output then
+                            part
+                        else
+                            Expr.Contract({ spec with Inputs = [| known |] }, [| part |], e.Shape)
                 | _ ->
                     match numbers[e.Args[0]] with
                     | null -> null
-                    | n -> Expr(e.Op, Array.updateAt 0 n e.Args, e.Shape, e.DType)
+                    | n ->
+                        match e.Op with
+                        | Op.Fold(axis, extent, step, dilation) -> folded axis extent step dilation n
+                        | op -> Expr(op, Array.updateAt 0 n e.Args, e.Shape, e.DType)
             inWhere (fun () ->
                 region.Sort(fun a b -> compare a.Id b.Id)
                 for e in region do
@@ -240,14 +266,12 @@ module internal Masks =
             e <- e.Args[0]
         e.Op.IsUnfold
 
-    /// Whether x is a product, perhaps with windows of it added up.
-    let private isFoldedProduct (x: Expr) =
+    /// Whether x is a contraction, perhaps with windows of it added up.
+    let private isFolded (x: Expr) =
         let mutable e = x
         while e.Op.IsFold || e.Op.IsReshape || e.Op.IsEmbed do
             e <- e.Args[0]
-        match e.Op with
-        | Op.Einsum spec -> spec.Inputs.Length > 1
-        | _ -> false
+        e.Op.IsEinsum
 
     /// Whether what has x for its value finds the mask of its cotangent by `reach`. None is then written down: it would be as large as the
     /// windows, which are not stored.
@@ -261,10 +285,19 @@ module internal Masks =
             e <- e.Args[0]
         e.Args.Length = 0
 
-    /// A masked cotangent of y through the transpose of an operation on x that moves, repeats or sums elements: masked where all that an element
-    /// is made of was.
-    let moved (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
+    /// A masked cotangent through the transpose of an operation on x: masked where all that an element is made of was.
+    let private movedReach (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
+        if isReached x then
+            transpose g
+        else
+            match reach g with
+            | null -> transpose g
+            | numbers -> within (inWhere (fun () -> transpose numbers)) (transpose g)
+
+    /// The same for an operation that moves, repeats or sums elements.
+    let moved (op: Op) (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
         match unmasked null g with
+        | struct (null, _) when op.IsEinsum || op.IsEmbed -> movedReach x transpose g
         | struct (null, _) -> transpose g
         | struct (mask, _) when isReached x && not (isNull (chosen mask)) -> transpose g
         | struct (mask, _) ->
@@ -273,12 +306,11 @@ module internal Masks =
 
     /// The same where the mask costs as much as the transpose does: only for masks that go back to `where`.
     let movedIfChosen (op: Op) (x: Expr) (transpose: Expr -> Expr) (g: Expr) : Expr =
-        if isReached x || (op.IsFold && isFoldedProduct x) || (op.IsUnfold && isOfLeaf x) then
+        // What padding gets is not computed; behind it the mask is found.
+        if (op.IsFold && isFolded x) || (op.IsUnfold && (x.Op.IsEmbed || isOfLeaf x)) then
             transpose g
         else
-            match reach g with
-            | null -> transpose g
-            | numbers -> within (inWhere (fun () -> transpose numbers)) (transpose g)
+            movedReach x transpose g
 
     /// The cotangent of what was reduced along axes: masked where that of its row was.
     let ofRows (axes: int[]) (g: Expr) (part: Expr) : Expr =
@@ -304,7 +336,7 @@ module internal Masks =
             numbers <-
                 match x.Op with
                 | Op.Unfold(axis, _, step, dilation) ->
-                    Unfold.fold axis source.Shape[axis] step dilation numbers
+                    folded axis source.Shape[axis] step dilation numbers
                 | _ -> Reshape.make source.Shape numbers
             x <- source
         if x.Op.IsConst then

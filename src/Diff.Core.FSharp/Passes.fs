@@ -67,7 +67,7 @@ module internal Passes =
             match y.Op with
             | Op.Elementwise _
             | Op.Cast -> Masks.masked f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved y.Args[i] f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved op y.Args[i] f g
             | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op ->
                 Masks.movedIfChosen op y.Args[i] f g
             | Op.Fourier _ -> f g |> Masks.ofBlocks (y.Rank - 2) g

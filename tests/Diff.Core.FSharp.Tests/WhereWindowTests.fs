@@ -91,3 +91,49 @@ let windowCases = TheoryData<string>(guarded |> List.map fst)
 let ``nothing of the branch not taken comes back through windows`` (name: string) =
     let f, isSafe = guarded |> List.find (fst >> (=) name) |> snd
     WhereTests.checkRows f isSafe
+
+/// What is stored for some derivatives, in elements; windows are a view.
+let private stored (roots: Expr list) : Expr[] =
+    Array.ofList roots
+    |> Simplify.run
+    |> Graph.map Contraction.lower
+    |> Graph.topological
+    |> Array.filter (fun node -> node.Args.Length > 0 && not node.Op.IsUnfold)
+
+let private layers: (string * (Expr -> Expr -> Expr)) list =
+    [ for stride, dilation in [ 1, 1; 2, 1; 1, 2; 3, 1 ] do
+          $"conv {stride} {dilation}",
+          (fun w x -> convWith [ stride ] (Padding.Around 1) [ dilation ] 1 (reshape [ 4; 16; 3; 3 ] w) x)
+          $"transposed {stride} {dilation}",
+          (fun w x ->
+              convTransposeWith
+                  [ stride ]
+                  (Padding.Around 1)
+                  []
+                  [ dilation ]
+                  1
+                  (reshape [ 16; 4; 3; 3 ] w)
+                  x)
+      "groups", (fun w x -> convWith [] Padding.Same [] 4 (reshape [ 16; 4; 3; 3 ] w) x)
+      "mean pooling", (fun _ x -> avgPoolWith [ 3 ] [ 1 ] (Padding.Around 1) x)
+      "mean pooling with a stride", (fun _ x -> avgPoolWith [ 3 ] [ 2 ] (Padding.Around 1) x) ]
+
+let layerCases = TheoryData<string>(layers |> List.map fst)
+
+[<Theory; MemberData(nameof layerCases)>]
+let ``a masked convolution stores no windows`` (name: string) =
+    let layer = layers |> List.find (fst >> (=) name) |> snd
+    let x, w = input "x" [ 2; 16; 20; 21 ] DType.Float32, input "w" [ 16 * 36 ] DType.Float32
+    for f in [ id; sqrt ] do
+        let y = layer (sqrt w) (f x)
+        let m = input "m" (List.ofArray (y.Shape.ToArray())) DType.Bool
+        let derivatives loss =
+            let first = [ grad loss x ]
+            first, [ grad (sum (square first.Head)) x ]
+        let first, second = derivatives (sum (square y))
+        let masked, maskedTwice = derivatives (sum (where m (square y) (zerosLike y)))
+        for plain, masked in [ first, masked; second, maskedTwice ] do
+            let largest =
+                stored plain |> Seq.map _.Shape.Length |> Seq.max |> max (2 * 16 * 26 * 27)
+            for node in stored masked do
+                Assert.True(node.Shape.Length <= largest, $"{node.Op} of shape {node.Shape} from {node.Args[0].Op} {node.Args[0].Shape}, not {largest}")
