@@ -63,7 +63,8 @@ module internal Masks =
                 | _ -> ()
         found
 
-    let private maskedBy mask (value: Expr) =
+    /// A value where a mask lets it pass, else 0.
+    let maskedBy (mask: Expr) (value: Expr) : Expr =
         Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
 
     /// f(g) for a function index by index. Where g is masked the result is, not f of a mask: in a branch that `where` did not take,
@@ -255,9 +256,23 @@ module internal Masks =
     let within (reach: Expr) (value: Expr) : Expr =
         maskedBy (inWhere (fun () -> positive reach)) value
 
-    /// Numbers of `reach` as 0 and 1.
-    let ones (reach: Expr) : Expr =
-        inWhere (fun () -> passing (positive reach) reach)
+    /// The chosen mask of a cotangent; null if it has none.
+    let tryMask (g: Expr) : Expr | null =
+        match reach g with
+        | null -> null
+        | numbers -> inWhere (fun () -> positive numbers)
+
+    /// The place of a mask in a body, for values like this.
+    let hole (like: Expr) : Expr =
+        inWhere (fun () -> Leaf.input "mask" like.Shape DType.Bool)
+
+    /// A mask as 0 and 1.
+    let numbers (mask: Expr) (like: Expr) : Expr =
+        inWhere (fun () -> passing mask like)
+
+    /// True where either is.
+    let either (a: Expr) (b: Expr) : Expr =
+        inWhere (fun () -> Expr.Map(Fn.Or, [| a; b |]))
 
     /// Whether x is windows of an array, perhaps with other axes.
     let private isWindows (x: Expr) =

@@ -59,7 +59,7 @@ module internal Passes =
             | _ -> (replaced.Dequeue(): Expr | null))
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
-    let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
+    let rec private pullback isWithin (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
         let each (f: int -> Expr) : (Expr | null)[] =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
         // What goes to a leaf need not stay masked: nothing comes after it.
@@ -99,7 +99,7 @@ module internal Passes =
             | Op.Custom _
             | Op.Call _ -> eachPart (Masks.ofBlocks 0 g)
             | _ -> vjp needed y.Args y g
-        | Differentiated(vjp, _) -> vjp (differentiator ()) needed y.Args g
+        | Differentiated(vjp, _) -> vjp (differentiator isWithin) needed y.Args g
         | Forward jvp ->
             // A tangent is linear in those of the arguments: its transpose.
             let vs =
@@ -131,7 +131,7 @@ module internal Passes =
                 [| for i in 0 .. needed.Length - 1 do
                        if needed[i] then
                            inputs[i] |]
-            let parts = accumulate copy g wanted
+            let parts = accumulateIn isWithin [| copy, g |] wanted
             let found =
                 Queue<Expr | null>(
                     if saved.Length = 0 then
@@ -145,7 +145,10 @@ module internal Passes =
     and accumulate (y: Expr) (g: Expr) (xs: Expr[]) : (Expr | null)[] = accumulateAll [| y, g |] xs
 
     /// The same of several values, each with its cotangent.
-    and accumulateAll (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] =
+    and accumulateAll (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] = accumulateIn false seeds xs
+
+    /// The same within a graph or not.
+    and private accumulateIn isWithin (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] =
         let nodes = youngerThan xs (Seq.map fst seeds)
         let active = Graph.dependents xs nodes
         let cotangent = NodeMap<Expr | null>()
@@ -167,7 +170,7 @@ module internal Passes =
                     let needed = node.Args |> Array.map (fun a -> active[a] && DType.isReal a.DType)
                     if Array.contains true needed then
                         Scope.Set(scopeOf node)
-                        let parts = pullback needed node g
+                        let parts = pullback isWithin needed node g
                         // Summed over argument positions, not over distinct arguments: x * x passes back twice.
                         for i in 0 .. parts.Length - 1 do
                             match parts[i] with
@@ -230,7 +233,7 @@ module internal Passes =
             | tangent ->
                 // It does not depend on g, but a value recomputed after g (see Control.rule) waits for it.
                 withoutHole g (Expr.NoDerivative y) tangent
-        | Differentiated(_, jvp) -> jvp (differentiator ()) y.Args tangents
+        | Differentiated(_, jvp) -> jvp (differentiator false) y.Args tangents
         | Forward jvp -> jvp y.Args y tangents
         | Recompute expansion ->
             let inputs, copy, _ = expansion y.Args (Expr.NoDerivative y)
@@ -259,5 +262,7 @@ module internal Passes =
         ys |> Array.map (fun y -> tangent[y])
 
     /// For operations that have graphs within.
-    and private differentiator () : Differentiator =
-        { Pull = accumulateAll; Push = pushAll }
+    and private differentiator isWithin : Differentiator =
+        { Pull = accumulateIn true
+          Push = pushAll
+          IsWithin = isWithin }
