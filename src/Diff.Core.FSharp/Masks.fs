@@ -262,6 +262,11 @@ module internal Masks =
         | null -> null
         | numbers -> inWhere (fun () -> positive numbers)
 
+    /// Whether there are masks among these values and what they are computed from that may be found in cotangents.
+    let areIn (values: Expr[]) : bool =
+        Graph.topological values
+        |> Array.exists (fun e -> e.Op.Equals(Op.Elementwise Fn.Where) && isChosen e.Args[0])
+
     /// The place of a mask in a body, for values like this.
     let hole (like: Expr) : Expr =
         inWhere (fun () -> Leaf.input "mask" like.Shape DType.Bool)

@@ -210,7 +210,6 @@ module internal SweepDerivative =
                 parts.Add part
             parts.IndexOf part
         let contractions = List<struct (int * EinsumSpec * Expr * Factor[])>()
-        let isAny = masks.Count > 0 || finalMasks.Count > 0
         let adjoint j =
             let sweep = it.Sweeps[j]
             let draft = SweepDraft(it.Sweeps.Length + made.Count)
@@ -251,7 +250,7 @@ module internal SweepDerivative =
             // The states whose cotangents are masked at every iteration: all, until one is found that is not.
             let maskHoles = Array.init sweep.States (fun s -> Masks.hole (sweep.State s))
             let isMasked = HashSet<int>()
-            if isAny then
+            if masks.Count > 0 || finalMasks.Count > 0 || Masks.areIn sweep.Body.Outputs then
                 for s in 0 .. sweep.States - 1 do
                     if finalMasks.ContainsKey(struct (j, s)) || not (finals.ContainsKey(struct (j, s))) then
                         isMasked.Add s |> ignore
@@ -372,7 +371,7 @@ module internal SweepDerivative =
                     | _ -> invalidOp "loop: no argument"
                 | _ ->
                     let part = partNumber (LoopPart.Stacked(draft.Index, draft.Give operand))
-                    Factor.Given(part, (if isAny && keeps a then givenMask operand else -1))
+                    Factor.Given(part, (if keeps a then givenMask operand else -1))
             for KeyValue(feed, g) in total do
                 match feed with
                 | Feed.State(read, _) when read = j -> ()
@@ -381,13 +380,12 @@ module internal SweepDerivative =
                 | Feed.Output _ ->
                     let from = Feed.Output(draft.Index, draft.Give g)
                     contribute feed from
-                    if isAny then
-                        match Masks.tryMask g with
-                        | null -> ()
-                        | mask -> masks[from] <- Feed.Output(draft.Index, draft.Give mask)
+                    match Masks.tryMask g with
+                    | null -> ()
+                    | mask -> masks[from] <- Feed.Output(draft.Index, draft.Give mask)
                 | Feed.Slice a ->
                     let part = partNumber (LoopPart.Stacked(draft.Index, draft.Give g))
-                    results.Add(struct (a, part, (if isAny && keeps a then givenMask g else -1)))
+                    results.Add(struct (a, part, (if keeps a then givenMask g else -1)))
                 | Feed.Whole a ->
                     let later, now =
                         terms g |> List.partition (fun term -> (tryContraction it sweep term).IsSome)
@@ -402,7 +400,7 @@ module internal SweepDerivative =
                         let now = List.reduce (+) now
                         draft.State(arguments.Add(zeros g), soFar, soFar + now)
                         let mask =
-                            match (if isAny && keeps a then Masks.tryMask now else null) with
+                            match (if keeps a then Masks.tryMask now else null) with
                             | null -> -1
                             | mask ->
                                 let none = Expr.Full(0.0, g.Shape, DType.Bool)
@@ -462,7 +460,7 @@ module internal SweepDerivative =
                     { spec with
                         Inputs = Array.map2 (fun (label, _) axes -> label + axes) along spec.Inputs }
                 let product = Expr(Op.Einsum spec, Array.map snd along, term.Shape, term.DType)
-                match (if isAny && keeps a then Masks.reach product else null) with
+                match (if keeps a then Masks.reach product else null) with
                 | null -> add a product
                 | numbers -> add a (Masks.within numbers product)
         cotangent
