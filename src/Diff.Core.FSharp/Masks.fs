@@ -12,27 +12,18 @@ module internal Masks =
         | Op.Const c -> c.AsFloat = 0.0
         | _ -> false
 
-    /// The scope of masks that go back to a `where` of the caller's, within the scope of a derivative.
-    let private ofWhere = "where"
-
+    /// Nodes of masks that go back to a `where` of the caller's.
     let private inWhere (make: unit -> Expr) : Expr =
         let outer = Scope.Current
-        Graph.within (Scope.At(Scope.Under(outer, ofWhere), Scope.LineOf outer)) make
+        Graph.within (Scope.At(Scope.OfKind(ScopeKind.Mask, outer, "where"), Scope.LineOf outer)) make
 
     /// Whether a condition is the caller's own, or goes back to one. Others come with a rule, as that of relu, or guard an operation.
     let private isChosen (condition: Expr) : bool =
-        let rec named (scope: Scope | null) =
-            match scope with
-            | null -> ""
-            | scope when scope.Name = "" -> named scope.Parent
-            | scope -> scope.Name
-        let rec top (scope: Scope | null) name =
-            match scope with
-            | null -> name
-            | scope -> top scope.Parent (if scope.Name = "" then name else scope.Name)
         match condition.Op with
         | Op.StopGradient -> false
-        | _ -> named condition.Scope = ofWhere || top condition.Scope "" <> "grad"
+        | _ ->
+            let struct (inner, outer) = Scope.KindsOf condition.Scope
+            inner = ScopeKind.Mask || outer <> ScopeKind.Derivative
 
     let private both (mask: Expr | null) (also: Expr) : Expr =
         match mask with

@@ -8,7 +8,7 @@ open System.Collections.Generic
 module internal Passes =
     /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
     let private gradScopes () : Expr -> Scope =
-        let top = Scope.Under(null, "grad")
+        let top = Scope.OfKind(ScopeKind.Derivative, null, "grad")
         let scopes = Dictionary<Scope, Scope>(HashIdentity.Reference)
         fun node ->
             match node.Scope with
