@@ -20,7 +20,7 @@ internal static class Contractions
         new("gmm_20x25x1000", "float64, the Gaussian-mixture objective of ADBench (d=20, K=25, n=1000; no Wishart prior): value and all gradients", Mixture),
     ];
 
-    private static Func<double> Product(Data data)
+    private static Job Product(Data data)
     {
         var f = Compile(xs =>
         {
@@ -31,14 +31,14 @@ internal static class Contractions
         return Harness.Value(f, a, b, c);
     }
 
-    private static Func<double> Network(Data data)
+    private static Job Network(Data data)
     {
         var f = Compile(xs => [Einsum("abc,cde,efb,fg,gad->", xs)]);
         NDArray[] tensors = [data.Normal(24, 24, 24), data.Normal(24, 24, 24), data.Normal(24, 24, 24), data.Normal(24, 24), data.Normal(24, 24, 24)];
         return Harness.ValueAndGradient(f, tensors);
     }
 
-    private static Func<double> Attention(Data data)
+    private static Job Attention(Data data)
     {
         var f = Compile(xs =>
         {
@@ -54,7 +54,7 @@ internal static class Contractions
         return Harness.Value(f, args);
     }
 
-    private static Func<double> Recurrent(Data data)
+    private static Job Recurrent(Data data)
     {
         const float Scale = 1 / 16f; // 64 inputs of variance 1 give 1/4, 128 states at most 1/2
         var f = Compile(xs =>
@@ -76,7 +76,7 @@ internal static class Contractions
         return Harness.Value(f, args);
     }
 
-    private static Func<double> Jacobians(Data data)
+    private static Job Jacobians(Data data)
     {
         var f = Compile(xs => [Vmap(x => Jacobian(Tanh(Einsum("ij,j->i", xs[0], x)), x), xs[1])]);
         return Harness.Value(f, data.Normal64(32, 32), data.Normal64(256, 32));
@@ -88,7 +88,7 @@ internal static class Contractions
         return Mean(Softplus(z) - y * z) + 0.5e-3 * Sum(w * w);
     }
 
-    private static Func<double> LogisticGradient(Data data)
+    private static Job LogisticGradient(Data data)
     {
         var f = Compile(xs =>
         {
@@ -99,7 +99,7 @@ internal static class Contractions
         return Harness.Value(f, args);
     }
 
-    private static Func<double> LogisticHvp(Data data)
+    private static Job LogisticHvp(Data data)
     {
         var f = Compile((w, x, y, v) => Hvp(Logistic(w, x, y), [w], [v])[0]);
         NDArray[] args = [Scaled(data.Normal(500), 0.01f), data.Normal(10_000, 500), data.Coins(10_000), data.Normal(500)];
@@ -109,7 +109,7 @@ internal static class Contractions
     private static NDArray Scaled(NDArray x, float factor) => NDArray.Create(Array.ConvertAll(x.ToArray<float>(), e => e * factor), x.Shape);
 
     // icf: the first D of a row are the logarithms of L's diagonal, the others L's strictly lower triangle by columns.
-    private static Func<double> Mixture(Data data)
+    private static Job Mixture(Data data)
     {
         const int D = 20, K = 25, N = 1000;
         var lower = from j in Enumerable.Range(0, D) from i in Enumerable.Range(j + 1, D - j - 1) select i * D + j;

@@ -32,20 +32,20 @@ internal static class Elementwise
     ];
 
     // Taylor coefficients 0 … order of tanh: order 1 is the value and one derivative.
-    private static Func<double> Taylor(Data data, int order)
+    private static Job Taylor(Data data, int order)
     {
         var f = Compile(x => Ops.Taylor(order, Tanh(x), x)[order]);
         return Harness.Value(f, data.Normal(1_000_000));
     }
 
-    private static Func<double> GeluGradient(Data data, int n)
+    private static Job GeluGradient(Data data, int n)
     {
         var f = Compile(x => Sum(0.5 * x * (1 + Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))));
         var x = data.Normal(n);
         return Harness.ValueAndGradient(f, x);
     }
 
-    private static Func<double> Chain(Data data)
+    private static Job Chain(Data data)
     {
         var f = Compile((x, y) =>
         {
@@ -59,7 +59,7 @@ internal static class Elementwise
         return Harness.Value(f, x, y);
     }
 
-    private static Func<double> LayerNorm(Data data)
+    private static Job LayerNorm(Data data)
     {
         var f = Compile(xs =>
         {
@@ -73,25 +73,25 @@ internal static class Elementwise
         return Harness.Value(f, x, g, b, c);
     }
 
-    private static Func<double> Entropy(Data data)
+    private static Job Entropy(Data data)
     {
         var f = Compile(CrossEntropy);
         var (logits, labels) = (data.Normal(512, 8192), data.Indices(8192, 512));
         return Harness.ValueAndGradient(f, logits, labels);
     }
 
-    private static Func<double> Adam(Data data)
+    private static Job Adam(Data data)
     {
         var weight = new Parameter(data.Normal(10_000_000)) { Grad = data.Normal(10_000_000) };
         var optimizer = new Optimizer(Optimizer.Adam(1e-3), [weight]);
-        return () =>
+        return new(() =>
         {
             optimizer.Step();
             return weight.Value.Float(0);
-        };
+        });
     }
 
-    private static Func<double> Table(Data data)
+    private static Job Table(Data data)
     {
         var f = Compile((table, indices) => Sum(Square(Gather(table, indices))));
         var (table, indices) = (data.Normal(50_000, 64), data.Indices(50_000, 4096));

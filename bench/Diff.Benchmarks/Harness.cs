@@ -4,11 +4,11 @@ using System.Text.Json.Serialization;
 
 namespace Diff.Benchmarks;
 
-/// <summary>One job: what it is, and how to make the step that does it once and gives a number to check.</summary>
+/// <summary>One job: what it is, and how to make it.</summary>
 /// <param name="Name">The name, the same in every suite.</param>
 /// <param name="Description">Element types, shapes and rules.</param>
-/// <param name="Make">From inputs to the step.</param>
-internal sealed record Workload(string Name, string Description, Func<Data, Func<double>> Make)
+/// <param name="Make">From inputs to what is done.</param>
+internal sealed record Workload(string Name, string Description, Func<Data, Job> Make)
 {
     /// <summary>Between which numbers the first value lies.</summary>
     public (double Low, double High) Expected { get; init; } = (double.MinValue, double.MaxValue);
@@ -18,6 +18,14 @@ internal sealed record Workload(string Name, string Description, Func<Data, Func
 
     /// <summary>What one run does, if the rate is asked for: bytes or operations, and the unit of 10⁹ of them a second.</summary>
     public (double Amount, string Unit)? Work { get; init; }
+}
+
+/// <summary>What a workload does.</summary>
+/// <param name="Step">Does it once and gives a number to check.</param>
+/// <param name="Profile">What each step of its plan takes, if one plan does it.</param>
+internal sealed record Job(Func<double> Step, Func<string>? Profile = null)
+{
+    public static implicit operator Job(Func<double> step) => new(step);
 }
 
 /// <summary>How to measure.</summary>
@@ -62,30 +70,35 @@ internal sealed class Data(int threads)
 internal static class Harness
 {
     /// <summary>The step that computes a function's results into the same arrays each time, and gives the first number.</summary>
-    public static Func<double> Value(CompiledFunction f, params NDArray[] args)
+    public static Job Value(CompiledFunction f, params NDArray[] args)
     {
         var results = new Lazy<NDArray[]>(() => f.Call(args));
-        return () =>
-        {
-            f.CallInto(results.Value, args);
-            return results.Value[0].Float(0);
-        };
+        return Into(f, args, results, () => f.CallInto(results.Value, args));
     }
 
     /// <summary>The same for value and gradient.</summary>
-    public static Func<double> ValueAndGradient(CompiledFunction f, params NDArray[] args)
+    public static Job ValueAndGradient(CompiledFunction f, params NDArray[] args)
     {
         var results = new Lazy<NDArray[]>(() =>
         {
             var (value, gradient) = f.ValueAndGradient(args);
             return [value, .. gradient.OfType<NDArray>()];
         });
-        return () =>
-        {
-            f.ValueAndGradientInto(results.Value, args);
-            return results.Value[0].Float(0);
-        };
+        return Into(f, args, results, () => f.ValueAndGradientInto(results.Value, args));
     }
+
+    private static Job Into(CompiledFunction f, NDArray[] args, Lazy<NDArray[]> results, Action run)
+    {
+        double Step()
+        {
+            run();
+            return results.Value[0].Float(0);
+        }
+        return new(Step, () => f.Profile(args));
+    }
+
+    /// <summary>A step of training on one batch; its number is the loss.</summary>
+    public static Job Train(TrainingStep step, params NDArray[] batch) => new(() => step.Run(batch), () => step.Profile(batch));
 
     private static readonly JsonSerializerOptions WithoutNull = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
@@ -109,9 +122,16 @@ internal static class Harness
         }
     }
 
+    /// <summary>Writes what each step of a workload's plan takes.</summary>
+    public static void Profile(Workload workload, Settings settings)
+    {
+        var profile = workload.Make(new Data(settings.Threads)).Profile;
+        Console.WriteLine($"{workload.Name}\n{profile?.Invoke() ?? "no single plan does this"}\n");
+    }
+
     private static void WriteLine(Workload workload, Settings settings)
     {
-        var step = workload.Make(new Data(settings.Threads));
+        var step = workload.Make(new Data(settings.Threads)).Step;
         var clock = Stopwatch.StartNew();
         var value = step(); // traced, differentiated, planned, run
         var first = clock.Elapsed;

@@ -7,11 +7,11 @@ internal static class Planning
 {
     public static readonly Workload[] All =
     [
-        new("first_call", "float64: the scalar function of the README, compiled anew each time: value and gradient", FirstCall)
+        new("first_call", "float64: the scalar function of the README, compiled anew each time: value and gradient", d => FirstCall(d))
         {
             Expected = (-11606907.0239458, -11606907.0239457),
         },
-        new("plan_10000", "float64, 16 elements: 10,000 nodes, a chain with branches, compiled anew and run once", Wide),
+        new("plan_10000", "float64, 16 elements: 10,000 nodes, a chain with branches, compiled anew and run once", d => Wide(d)),
     ];
 
     private static Func<double> FirstCall(Data data) => () =>

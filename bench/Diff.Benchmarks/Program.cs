@@ -15,6 +15,7 @@ internal static class Program
           --seconds S    for how long to repeat each workload (1.0)
           --limits       some of the workloads written by hand, and the machine's rates: what can be reached at best
           --products BLAS  matrix products of many shapes beside those of a library with the C interface of BLAS (its path); --only MxKxN,... chooses
+          --profile      in place of that, what each step of the plan takes: its size, operations, bytes, rate
           --list         names and descriptions of the workloads
           --help         this text
         """;
@@ -55,6 +56,11 @@ internal static class Program
         if (names.FirstOrDefault(n => workloads.All(w => w.Name != n)) is { } unknown)
             throw new UsageException($"--only: there is no workload {unknown}; --list names them");
         var chosen = names.Length == 0 ? workloads : workloads.Where(w => names.Contains(w.Name)).ToArray();
+        if (options.Has("--profile"))
+        {
+            foreach (var workload in chosen) Harness.Profile(workload, settings);
+            return true;
+        }
         return chosen.Length == 1
             ? Harness.Measure(chosen[0], settings)
             : Array.ConvertAll(chosen, w => RunAlone(w.Name, settings, limits)).All(right => right); // each is run, also after a failure

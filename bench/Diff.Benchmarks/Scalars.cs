@@ -15,11 +15,11 @@ internal static class Scalars
         new("rosenbrock100_hessian", "float64, n=100: the dense 100x100 Hessian", RosenbrockHessian),
     ];
 
-    private static Func<double> ScalarF(Data data)
+    private static Job ScalarF(Data data)
     {
         var f = Compile((a, b) => (a / b - a) * (b / a + a + b) * (a - b));
         var gradient = new double[2];
-        return () => f.ValueAndGrad([230.3, 33.2], gradient);
+        return new(() => f.ValueAndGrad([230.3, 33.2], gradient), () => f.Profile(230.3, 33.2));
     }
 
     private static Expr Rosenbrock(Expr x)
@@ -28,14 +28,14 @@ internal static class Scalars
         return Sum(100 * Square(b - a * a) + Square(1 - a));
     }
 
-    private static Func<double> RosenbrockGradient(Data data)
+    private static Job RosenbrockGradient(Data data)
     {
         var f = Compile(Rosenbrock);
         var x = data.Normal64(100);
         return Harness.ValueAndGradient(f, x);
     }
 
-    private static Func<double> RosenbrockHessian(Data data)
+    private static Job RosenbrockHessian(Data data)
     {
         var hessian = Compile(x => Hessian(Rosenbrock(x), x));
         var x = data.Normal64(100);

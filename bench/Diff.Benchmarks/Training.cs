@@ -15,35 +15,32 @@ internal static class Training
         new("gpt_train", "float32, decoder-only transformer: 4 layers, width 128, 4 heads, context 128, vocabulary 65, batch 8, no dropout, AdamW(3e-4)", Gpt) { Falls = true },
     ];
 
-    private static Func<double> Mlp(Data data)
+    private static Job Mlp(Data data)
     {
         var r = data.Random;
         var model = new Sequential(
             new Linear(784, 512, random: r), new Relu(), new Linear(512, 512, random: r), new Relu(), new Linear(512, 10, random: r));
         var step = TrainingStep.Compile(model, (inputs, labels) => CrossEntropy(model.Call(inputs), labels), Optimizer.Adam(1e-3));
         var (x, y) = (data.Normal(128, 784), data.Indices(10, 128));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 
-    private static Func<double> SmallMlp(Data data)
+    private static Job SmallMlp(Data data)
     {
         var r = data.Random;
         var model = new Sequential(
             new Linear(2, 16, random: r), new Tanh(), new Linear(16, 16, random: r), new Tanh(), new Linear(16, 1, random: r));
         var step = TrainingStep.Compile(model, (inputs, targets) => MeanSquaredError(model.Call(inputs), targets), Optimizer.Sgd(1e-2));
         var (x, y) = (data.Normal(32, 2), data.Normal(32, 1));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 
-    private static Func<double> CharRnn(Data data)
+    private static Job CharRnn(Data data)
     {
         var model = new Recurrent(65, 100, data.Random);
         var step = TrainingStep.Compile(model, model.Cost, Optimizer.Adam(1e-2));
         var (x, y) = (data.Indices(65, 8, 20), data.Indices(65, 8, 20));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 
     private sealed class Recurrent(int symbols, int hidden, Random random) : Module
@@ -68,13 +65,12 @@ internal static class Training
         }
     }
 
-    private static Func<double> LongMemory(Data data)
+    private static Job LongMemory(Data data)
     {
         var model = new Lstm(65, 64, 256, data.Random);
         var step = TrainingStep.Compile(model, (x, y) => CrossEntropy(model.Call(x), y), Optimizer.Adam(1e-3));
         var (x, y) = (data.Indices(65, 32, 50), data.Indices(65, 32, 50));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 
     private sealed class Lstm(int symbols, int size, int hidden, Random random) : Module
@@ -100,7 +96,7 @@ internal static class Training
         }
     }
 
-    private static Func<double> Cnn(Data data)
+    private static Job Cnn(Data data)
     {
         var r = data.Random;
         var model = new Sequential(
@@ -108,16 +104,14 @@ internal static class Training
             new Flatten(), new Linear(1600, 128, random: r), new Relu(), new Linear(128, 10, random: r));
         var step = TrainingStep.Compile(model, (inputs, labels) => CrossEntropy(model.Call(inputs), labels), Optimizer.Sgd(1e-2));
         var (x, y) = (data.Normal(64, 1, 28, 28), data.Indices(10, 64));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 
-    private static Func<double> Gpt(Data data)
+    private static Job Gpt(Data data)
     {
         var model = new Transformer(65, 128, 128, 4, 4, data.Random);
         var step = TrainingStep.Compile(model, (x, y) => CrossEntropy(model.Call(x), y), Optimizer.AdamW(3e-4));
         var (x, y) = (data.Indices(65, 8, 128), data.Indices(65, 8, 128));
-        NDArray[] batch = [x, y];
-        return () => step.Run(batch);
+        return Harness.Train(step, x, y);
     }
 }

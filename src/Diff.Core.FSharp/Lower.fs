@@ -145,6 +145,7 @@ module internal Lower =
                 | _ -> e
         roots
         |> LikeTerms.run
+        |> Powers.run
         |> Graph.map Contraction.lower
         |> Graph.map node
         |> Graph.map share

@@ -28,7 +28,7 @@ module internal Passes =
         let oldest = xs |> Array.fold (fun id x -> min id x.Id) Int64.MaxValue
         Graph.since (oldest - 1L) ys
 
-    let private sum = Masks.sum
+    let private sum = Mask.sum
 
     /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
     let private withoutHole (hole: Expr) (value: Expr) (root: Expr) : Expr =
@@ -68,8 +68,7 @@ module internal Passes =
             | Op.Elementwise _
             | Op.Cast -> Masks.masked f g
             | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved op y.Args[i] f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op ->
-                Masks.movedIfChosen op y.Args[i] f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op -> Masks.movedIfChosen op y.Args[i] f g
             | Op.Fourier _ -> f g |> Masks.ofBlocks (y.Rank - 2) g
             | _ -> f g
         match (Rules.ofOp y.Op).Derivative with

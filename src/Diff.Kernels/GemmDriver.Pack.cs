@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Diff.Kernels;
 
@@ -13,7 +14,7 @@ internal static unsafe partial class GemmDriver<T, V, S>
     /// <summary>Whether A is copied first. Where each step along k is in another line of the cache, a tile of 8 rows reads an eighth of each line, and by
     /// steps that fill a few sets of the cache only: that costs more than a copy unless few columns use it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool PacksA(GemmPlan p) => p.AIsScattered && p.Depth >= 16 && p.N >= (p.ADepthStride == GemmPlan.Irregular ? 48 : 384);
+    private static bool PacksA(GemmPlan p) => p.AIsScattered && p.Depth >= 16 && p.N >= (p.ADepthStride == GemmPlan.Irregular ? 48 : 64);
 
     /// <summary>Packs tiles of A, each depth × 8. Rows that lie side by side are read in pieces of several lines of the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -30,6 +31,7 @@ internal static unsafe partial class GemmDriver<T, V, S>
             for (int k = 0; k < count && p.ARowStride == 1; k++)
             {
                 T* from = source + depth[k] + begin, to = target + (nint)k * ATileRows;
+                Ahead(source + depth[Math.Min(k + PackAhead, count - 1)] + begin, some * ATileRows * sizeof(T));
                 bool inside = from + some * (least + 1) + S.Count + ATileRows <= end;
                 for (int q = 0; q < some; q++, to += tileSize)
                 {
@@ -54,6 +56,15 @@ internal static unsafe partial class GemmDriver<T, V, S>
                 begin += rows;
             }
         }
+    }
+
+    private const int PackAhead = 16;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ahead(T* source, int bytes)
+    {
+        if (!Sse.IsSupported) return;
+        for (int at = 0; at < bytes; at += 64) Sse.Prefetch0((byte*)source + at);
     }
 
     private const int MaxSegments = 8;
@@ -191,6 +202,7 @@ internal static unsafe partial class GemmDriver<T, V, S>
         for (int k = 0; k < count; k++, target += 2 * S.Count)
         {
             T* row = source + depth[k], to = target;
+            Ahead(source + depth[Math.Min(k + PackAhead, count - 1)], 8 * S.Count * sizeof(T));
             for (int q = 0; q < 4; q++, row += 2 * S.Count, to += panel)
             {
                 S.Store(S.Load(row), to);

@@ -1,4 +1,4 @@
-/// What plans compute in another way than it is written: like terms of sums, divisions by one number a row. Numbers that are not finite stay.
+/// What plans compute in another way than it is written: like terms of sums, polynomials of odd powers, divisions by one number a row. Numbers that are not finite stay.
 module LoopArithmeticTests
 
 open System
@@ -111,6 +111,47 @@ let ``the derivative of gelu multiplies its polynomial once`` () =
         let actual = run tier roots
         for i in 0..999 do
             Assert.True(abs (expected[1].Float i - actual[1][i]) < 2e-6, $"{values[i]}")
+
+// ---- Powers ---------------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``constants go into polynomials of odd powers`` () =
+    let x, y =
+        array DType.Float64 [ 9 ] special, array DType.Float64 [ 9 ] (Array.rev special)
+    let cubic = 0.8 * (x + 0.04 * x * x * x)
+    let derivative = y + 3.0 * (0.04 * x * x) * (0.4 * y * x) + 0.4 * y * x
+    // x·(0.8 + 0.8·w) with w = (0.04·x)·x, and y + y·x·(0.4 + 1.2·w).
+    Assert.Equal(4, count Fn.Mul (Powers.run [| cubic |]))
+    Assert.Equal(5, count Fn.Mul (Powers.run [| derivative |]))
+    let parts =
+        [| cubic
+           derivative
+           y - 2.0 * x - 3.0 * (x * x) * x
+           -(x * y) - (x * y) * (5.0 * (x * x)) * 2.0
+           (x + 0.04 * x * x * x) * -3.0
+           (y - x * x * 0.1 * x) - x |]
+    for part in parts do
+        Assert.NotSame(part, (Powers.run [| part |])[0])
+        agree 1e-14 0.0 [| part |]
+    let values = Array.init 3000 (fun i -> float (float32 (i - 1500) / 400.0f))
+    let x = array DType.Float32 [ 3000 ] values
+    agree 5e-7 0.0 [| 0.8 * (x + 0.04 * x * x * x); -2.0 * (x + x * x * (0.3 * x)) - x * x |]
+
+[<Fact>]
+let ``sums that may cancel, or whose squares nobody computes, stay`` () =
+    let x, y =
+        array DType.Float64 [ 9 ] special, array DType.Float64 [ 9 ] (Array.rev special)
+    for sum in
+        [ x - 0.04 * x * x * x // infinity less infinity
+          x + x * (y * x) * x // no product of x and x alone
+          x + x * y // no square
+          y + x * x * x
+          1e-20 * x + x * x * x ] do // constants that may be nothing in float32
+        Assert.Same(sum, (Powers.run [| sum |])[0])
+        agree 0.0 0.0 [| sum |]
+    // What others need of a sum stays what it is.
+    let shared = x + 0.04 * x * x * x
+    agree 1e-14 0.0 [| shared; 2.0 * shared; shared * shared |]
 
 [<Fact>]
 let ``long sums and products are taken as they are`` () =

@@ -110,7 +110,11 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
       "branches",
       (fun x ->
           let l = log x
-          cond (greater (sum (alive x)) (scalar 1.0)) (fun a -> [ sin a.Head * l ]) (fun a -> [ a.Head ]) [ 1.0 / x ]
+          cond
+              (greater (sum (alive x)) (scalar 1.0))
+              (fun a -> [ sin a.Head * l ])
+              (fun a -> [ a.Head ])
+              [ 1.0 / x ]
           |> List.head),
       rowsSafe [ 2 ]
       "branches that read different operands",
@@ -122,7 +126,12 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
       "branches in loops",
       (fun x ->
           let body (s: Expr list) (t: Expr list) =
-              cond (less t.Head (scalar 0.6)) (fun a -> [ tanh (a.Head * log x) ]) (fun a -> [ a.Head * x ]) s, []
+              cond
+                  (less t.Head (scalar 0.6))
+                  (fun a -> [ tanh (a.Head * log x) ])
+                  (fun a -> [ a.Head * x ])
+                  s,
+              []
           last (scan body [ 1.0 / x ] [ steps 3 ])),
       rowsSafe [ 2 ]
       "states computed again",
@@ -149,7 +158,8 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
       (fun x ->
           let kernel = reshape [ 2; 1; 2 ] (sin (alive x))
           let body (s: Expr list) (_: Expr list) =
-              let y = convWith [] (Padding.Each [| struct (1, 0) |]) [] 1 kernel (reshape [ 3; 1; 2 ] s.Head)
+              let y =
+                  convWith [] (Padding.Each [| struct (1, 0) |]) [] 1 kernel (reshape [ 3; 1; 2 ] s.Head)
               [ tanh (sumOver [ 1 ] y) ], []
           last (scan body [ log x ] [ steps 3 ])),
       rowsSafe [ 2 ]
@@ -161,7 +171,8 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
           customOp
               "own_sum_of_logs"
               (fun _ -> Shape.Scalar)
-              (fun xs -> NDArray.Create([| xs.Head.ToArray<float>() |> Array.sumBy Math.Log |], Shape.Scalar))
+              (fun xs ->
+                  NDArray.Create([| xs.Head.ToArray<float>() |> Array.sumBy Math.Log |], Shape.Scalar))
               (fun xs _ g -> [ g / xs.Head ])
               [ x ]),
       (fun x -> greater (reduceMin x) (scalar 0.0))
@@ -213,7 +224,9 @@ let ``a sequence that is undefined spoils no parameter of a recurrent network`` 
     let v = constant (NDArray.Create([| 1.0; -2.0; 0.5; 3.0 |], Shape [| 2; 2 |]))
     let derivatives loss =
         let g = grads loss [ w; u ]
-        g @ grads (sum (g[0] * v + g[1] * g[0])) [ w; u ] @ [ jvp g[0] [ w ] [ v ]; jvp g[1] [ w ] [ v ] ]
+        g
+        @ grads (sum (g[0] * v + g[1] * g[0])) [ w; u ]
+        @ [ jvp g[0] [ w ] [ v ]; jvp g[1] [ w ] [ v ] ]
     areEqual (derivatives expected) (derivatives loss)
 
 [<Fact>]
@@ -236,7 +249,8 @@ let ``the ends of sequences of different lengths may be anything`` () =
     for loss in [ within; after ] do
         // Beyond the end −∞, whose derivative is infinite; or a harmless number.
         let derivatives beyond =
-            let xs = log (where isThere logs (full [ 5; 3; 2 ] DType.Float64 beyond + 0.0 * logs))
+            let xs =
+                log (where isThere logs (full [ 5; 3; 2 ] DType.Float64 beyond + 0.0 * logs))
             let g = grads (loss xs) [ logs; w; u ]
             g @ grads (sum (square g[0])) [ logs; w; u ]
         areEqual (derivatives 1.0) (derivatives 0.0)

@@ -54,6 +54,18 @@ let private guarded: (string * (Expr -> Expr) * (Expr -> Expr)) list =
           let a = slice 0 None (Some 2) 1 l in
           a + a * a),
       (fun x -> greater (slice 0 None (Some 2) 1 x) (scalar 0.0))
+      "parts of one value",
+      (fun x ->
+          let l = log x
+          let a, b = slice 1 None (Some 1) 1 l, slice 1 (Some 1) None 1 l
+          a * b + sin a),
+      (fun x -> greater (reshape [ x.Shape[0]; 1 ] (rows x)) (scalar 0.0))
+      "parts of parts",
+      (fun x ->
+          let part = slice 1 (Some 1) None 1 (1.0 / x)
+          let a, b = slice 0 None (Some 2) 1 part, slice 0 (Some 2) None 1 (part * part)
+          concat 0 [ sin a; b ]),
+      (fun x -> greater (reshape [ x.Shape[0]; 1 ] (rows x)) (scalar 0.0))
       "moved axes",
       (fun x -> let l = transpose (log x) in l * exp l),
       (fun x -> greater (transpose x) (scalar 0.0))
@@ -196,3 +208,22 @@ let ``without where there is no mask in a product`` () =
     // The mask of relu itself, for both gradients together.
     Assert.Equal(1, masks (matmul (relu (matmul (sin x) w)) w))
     Assert.Equal(0, masks (matmul (tanh (matmul x w)) w))
+
+[<Fact>]
+let ``a mask of indices, as that of causal attention, needs no other behind it`` () =
+    let masks (mask: Expr -> Expr) =
+        let x = tensor "x" [ 4; 2 ] [| 1.0 .. 8.0 |]
+        let q, k, v = sin x, cos x, tanh x
+        let scores = mask (matmul q (transpose k))
+        Graph.topological [ grad (sum (matmul (softmax 1 scores) v)) x ]
+        |> Seq.filter (fun e -> e.Op.Equals(Op.Elementwise Fn.Where))
+        |> Seq.length
+    let only mask scores = where mask scores (scalar -infinity)
+    let places = iota [ 4 ] 0 DType.Int32
+    let causal = lessEqual places (expandDims 1 places)
+    let given = greater (tensor "seen" [ 4; 4 ] (Array.create 16 1.0)) (scalar 0.0)
+    let least = masks id + 2 // the scores and their cotangent
+    Assert.Equal(least, masks (only causal))
+    Assert.True(masks (only given) > least)
+    // Not all pass.
+    Assert.True(masks (only (less places (scalar 3.0))) > least)

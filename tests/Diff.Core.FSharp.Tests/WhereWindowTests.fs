@@ -16,54 +16,58 @@ let private reading (f: Expr -> Expr) (count: Expr -> Expr) =
 let private weights (shape: int list) (x: Expr) =
     let count = List.fold (*) 1 shape
     let alive = reshape [ 4 ] (slice 0 (Some 1) None 1 x)
-    let terms = constant (NDArray.Create(Array.init (4 * count) (fun i -> cos (float i)), Shape [| count; 4 |]))
+    let terms =
+        constant (NDArray.Create(Array.init (4 * count) (fun i -> cos (float i)), Shape [| count; 4 |]))
     reshape shape (sin (matmul terms alive))
 
-let private ones (shape: int list) =
-    full shape DType.Float64 1.0
+let private ones (shape: int list) = full shape DType.Float64 1.0
 
 let private convolved (axes: int list) (kernel: int list) f (apply: Expr -> Expr -> Expr) =
     let arranged x = reshape axes (transpose x)
-    reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead -> apply (ones kernel) (arranged dead))
+    reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead ->
+        apply (ones kernel) (arranged dead))
 
 /// Rows stay rows, of the array's first axis or of the first spatial one.
 let private inRows (axes: int list) (kernel: int list) f (apply: Expr -> Expr -> Expr) =
     let arranged x = reshape axes x
-    reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead -> apply (ones kernel) (arranged dead))
+    reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead ->
+        apply (ones kernel) (arranged dead))
 
 let private valid = Padding.Valid
 
 let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
     [ "windows of two", convolved [ 1; 2; 3 ] [ 2; 2; 2 ] log conv
       "one channel each", convolved [ 2; 1; 3 ] [ 1; 1; 2 ] sqrt conv
-      "padded windows with a stride", convolved [ 1; 2; 3 ] [ 2; 2; 2 ] log (convWith [ 2 ] (Padding.Around 1) [] 1)
+      "padded windows with a stride",
+      convolved [ 1; 2; 3 ] [ 2; 2; 2 ] log (convWith [ 2 ] (Padding.Around 1) [] 1)
       "windows side by side", convolved [ 1; 2; 3 ] [ 1; 2; 1 ] log (convWith [ 1 ] valid [] 1)
       "windows with gaps",
       convolved [ 1; 2; 3 ] [ 2; 2; 2 ] (fun x -> 1.0 / x) (convWith [] (Padding.Around 1) [ 2 ] 1)
       "groups of channels", convolved [ 1; 2; 3 ] [ 4; 1; 2 ] log (convWith [] Padding.Same [] 2)
       "a batch with a bad example", inRows [ 3; 1; 2 ] [ 2; 1; 2 ] log (convWith [] (Padding.Around 1) [] 1)
       "two spatial axes", inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] log conv
-      "two spatial axes, padded", inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] sqrt (convWith [ 1; 2 ] Padding.Same [] 1)
+      "two spatial axes, padded",
+      inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] sqrt (convWith [ 1; 2 ] Padding.Same [] 1)
       "two spatial axes, one of them cut into parts",
       inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] log (convWith [ 1; 2 ] valid [] 1)
       "three spatial axes", inRows [ 1; 1; 3; 2; 1 ] [ 2; 1; 2; 2; 1 ] log conv
       "convolutions of convolutions",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x -> conv (reshape [ 1; 1; 1; 2 ] k) (sqrt (square (conv k x))))
+      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x ->
+          conv (reshape [ 1; 1; 1; 2 ] k) (sqrt (square (conv k x))))
       "kernels of which a part is undefined",
       (let arranged x = reshape [ 3; 1; 2 ] x
-       reading
-           (fun x -> conv (arranged (log x)) (weights [ 1; 1; 4 ] x))
-           (fun dead -> conv (arranged dead) (ones [ 1; 1; 4 ])))
+       reading (fun x -> conv (arranged (log x)) (weights [ 1; 1; 4 ] x)) (fun dead ->
+           conv (arranged dead) (ones [ 1; 1; 4 ])))
       "kernels and arrays that are undefined",
       (let kernel x = reshape [ 3; 1; 2 ] x
        let array x = reshape [ 1; 1; 6 ] x
-       reading
-           (fun x -> conv (kernel (log x)) (array (1.0 / x)))
-           (fun dead -> conv (kernel dead) (ones [ 1; 1; 6 ]) + conv (ones [ 3; 1; 2 ]) (array dead)))
+       reading (fun x -> conv (kernel (log x)) (array (1.0 / x))) (fun dead ->
+           conv (kernel dead) (ones [ 1; 1; 6 ]) + conv (ones [ 3; 1; 2 ]) (array dead)))
       "transposed", convolved [ 1; 2; 3 ] [ 2; 2; 2 ] log convTranspose
       "transposed with a stride",
       convolved [ 1; 2; 3 ] [ 2; 2; 3 ] log (convTransposeWith [ 2 ] (Padding.Around 1) [ 1 ] [] 1)
-      "transposed, side by side", convolved [ 1; 2; 3 ] [ 2; 1; 2 ] log (convTransposeWith [ 2 ] valid [] [] 1)
+      "transposed, side by side",
+      convolved [ 1; 2; 3 ] [ 2; 1; 2 ] log (convTransposeWith [ 2 ] valid [] [] 1)
       "transposed with gaps and groups",
       convolved [ 1; 2; 3 ] [ 2; 2; 2 ] sqrt (convTransposeWith [] valid [] [ 2 ] 2)
       "transposed along two axes", inRows [ 1; 1; 3; 2 ] [ 1; 2; 2; 2 ] log convTranspose
@@ -71,19 +75,21 @@ let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
       inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 2 ] log (fun k x -> convTranspose k (square (conv k x)))
       "mean pooling after a convolution",
       inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x -> avgPoolWith [ 1; 2 ] [] valid (conv k x))
-      "mean pooling of what is convolved", inRows [ 1; 1; 3; 2 ] [ 1; 1; 1; 2 ] log (fun k x -> conv k (avgPoolWith [ 2; 1 ] [ 1; 1 ] valid x))
+      "mean pooling of what is convolved",
+      inRows [ 1; 1; 3; 2 ] [ 1; 1; 1; 2 ] log (fun k x -> conv k (avgPoolWith [ 2; 1 ] [ 1; 1 ] valid x))
       "mean pooling, windows that overlap",
       inRows [ 1; 1; 3; 2 ] [ 1 ] log (fun _ x -> avgPoolWith [ 2; 2 ] [ 1; 1 ] valid x)
       "pooling of the largest",
       reading
-          (fun x -> maxPoolWith [ 2; 2 ] [ 1; 1 ] valid [] (reshape [ 1; 1; 3; 2 ] (log x)) |> fun y -> y * y)
+          (fun x ->
+              maxPoolWith [ 2; 2 ] [ 1; 1 ] valid [] (reshape [ 1; 1; 3; 2 ] (log x))
+              |> fun y -> y * y)
           (fun dead -> maxPoolWith [ 2; 2 ] [ 1; 1 ] valid [] (reshape [ 1; 1; 3; 2 ] dead))
       "pooling of the largest after a convolution",
       inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x -> maxPoolWith [ 1; 2 ] [] valid [] (conv k x))
       "windows flattened into a product",
-      reading
-          (fun x -> matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 (log x))) (weights [ 4; 2 ] x))
-          (fun dead -> matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 dead)) (ones [ 4; 2 ])) ]
+      reading (fun x -> matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 (log x))) (weights [ 4; 2 ] x)) (fun dead ->
+          matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 dead)) (ones [ 4; 2 ])) ]
 
 let windowCases = TheoryData<string>(guarded |> List.map fst)
 
@@ -106,14 +112,7 @@ let private layers: (string * (Expr -> Expr -> Expr)) list =
           (fun w x -> convWith [ stride ] (Padding.Around 1) [ dilation ] 1 (reshape [ 4; 16; 3; 3 ] w) x)
           $"transposed {stride} {dilation}",
           (fun w x ->
-              convTransposeWith
-                  [ stride ]
-                  (Padding.Around 1)
-                  []
-                  [ dilation ]
-                  1
-                  (reshape [ 16; 4; 3; 3 ] w)
-                  x)
+              convTransposeWith [ stride ] (Padding.Around 1) [] [ dilation ] 1 (reshape [ 16; 4; 3; 3 ] w) x)
       "groups", (fun w x -> convWith [] Padding.Same [] 4 (reshape [ 16; 4; 3; 3 ] w) x)
       "mean pooling", (fun _ x -> avgPoolWith [ 3 ] [ 1 ] (Padding.Around 1) x)
       "mean pooling with a stride", (fun _ x -> avgPoolWith [ 3 ] [ 2 ] (Padding.Around 1) x) ]
@@ -123,7 +122,8 @@ let layerCases = TheoryData<string>(layers |> List.map fst)
 [<Theory; MemberData(nameof layerCases)>]
 let ``a masked convolution stores no windows`` (name: string) =
     let layer = layers |> List.find (fst >> (=) name) |> snd
-    let x, w = input "x" [ 2; 16; 20; 21 ] DType.Float32, input "w" [ 16 * 36 ] DType.Float32
+    let x, w =
+        input "x" [ 2; 16; 20; 21 ] DType.Float32, input "w" [ 16 * 36 ] DType.Float32
     for f in [ id; sqrt ] do
         let y = layer (sqrt w) (f x)
         let m = input "m" (List.ofArray (y.Shape.ToArray())) DType.Bool
@@ -136,4 +136,7 @@ let ``a masked convolution stores no windows`` (name: string) =
             let largest =
                 stored plain |> Seq.map _.Shape.Length |> Seq.max |> max (2 * 16 * 26 * 27)
             for node in stored masked do
-                Assert.True(node.Shape.Length <= largest, $"{node.Op} of shape {node.Shape} from {node.Args[0].Op} {node.Args[0].Shape}, not {largest}")
+                Assert.True(
+                    node.Shape.Length <= largest,
+                    $"{node.Op} of shape {node.Shape} from {node.Args[0].Op} {node.Args[0].Shape}, not {largest}"
+                )

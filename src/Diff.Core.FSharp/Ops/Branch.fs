@@ -48,7 +48,7 @@ module internal Branch =
                 beside
                 |> Array.map (fun e ->
                     if e.DType = DType.Bool then
-                        Masks.hole e
+                        Mask.hole e
                     else
                         Leaf.input "derivative" e.Shape e.DType)
             struct (Array.append body.Inputs holes, derive body holes)
@@ -104,9 +104,8 @@ module internal Branch =
                    if needed[i] then
                        i |]
         // What a mask of the caller's keeps back stays back: the masks go into the branches, and those of what comes back out of them.
-        let masks = present |> Array.map (fun (_, g) -> Masks.tryMask g)
-        let beside =
-            Array.append (Array.map snd present) (Array.choose Option.ofObj masks)
+        let masks = present |> Array.map (fun (_, g) -> Mask.tryMask g)
+        let beside = Array.append (Array.map snd present) (Array.choose Option.ofObj masks)
         let isMasked = beside.Length > present.Length
         let likes = wanted |> Array.map (fun i -> args[i])
         let pull (body: Body) (holes: Expr[]) : (Expr | null)[] =
@@ -117,14 +116,14 @@ module internal Branch =
                        if isNull masks[n] then
                            holes[n]
                        else
-                           Masks.maskedBy (given.Dequeue()) holes[n] |]
+                           Mask.maskedBy (given.Dequeue()) holes[n] |]
             let gs = d.Pull seeds (wanted |> Array.map (fun i -> body.Inputs[i - 1]))
             let numbers (i: int) (g: Expr | null) : Expr | null =
                 match g with
                 | null -> null
                 | _ when args[i].Args.Length = 0 && not d.IsWithin -> null
                 | g ->
-                    match Masks.reach g with
+                    match Mask.reach g with
                     | null -> Expr.OnesLike g
                     | numbers -> numbers
             if isMasked then
@@ -142,7 +141,7 @@ module internal Branch =
                 | g when found.Length > wanted.Length ->
                     match found[wanted.Length + k] with
                     | null -> g
-                    | numbers -> Masks.within numbers g
+                    | numbers -> Mask.within numbers g
                 | g -> g)
         result
 

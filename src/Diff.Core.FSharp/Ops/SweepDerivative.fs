@@ -20,7 +20,7 @@ module internal SweepDerivative =
         if Seq.isEmpty parts then
             null
         else
-            Seq.reduce Masks.sum parts
+            Seq.reduce Mask.sum parts
 
     /// What depends on the arguments that `given` marks: states and outputs of numbers that have derivatives.
     let private varying (it: Iteration) (given: int -> bool) : HashSet<Feed> =
@@ -191,16 +191,15 @@ module internal SweepDerivative =
             | LoopPart.Stacked(j, o), g ->
                 let from = Feed.Slice(arguments.Add g)
                 contribute (Feed.Output(j, o)) from
-                match Masks.tryMask g with
+                match Mask.tryMask g with
                 | null -> ()
                 | mask -> masks[from] <- Feed.Slice(arguments.Add mask))
         let finalMasks = Dictionary<struct (int * int), Expr>()
         for KeyValue(state, g) in finals do
-            match Masks.tryMask g with
+            match Mask.tryMask g with
             | null -> ()
             | mask -> finalMasks[state] <- mask
-        let keeps a =
-            d.IsWithin || args[a].Args.Length > 0
+        let keeps a = d.IsWithin || args[a].Args.Length > 0
         let made = List<Sweep>()
         // What the arguments get: parts of the value.
         let results = List<struct (int * int * int)>()
@@ -220,9 +219,9 @@ module internal SweepDerivative =
                     draft.Read(feed, hole)
                     match masks.TryGetValue feed with
                     | true, from ->
-                        let mask = Masks.hole like
+                        let mask = Mask.hole like
                         draft.Read(from, mask)
-                        Masks.maskedBy mask hole
+                        Mask.maskedBy mask hole
                     | _ -> hole)
                 |> Array.ofSeq
                 |> sum
@@ -248,9 +247,9 @@ module internal SweepDerivative =
                        | feed -> varies.Contains feed)
             let holes = Array.init sweep.States (fun s -> hole "cotangent" (sweep.State s))
             // The states whose cotangents are masked at every iteration: all, until one is found that is not.
-            let maskHoles = Array.init sweep.States (fun s -> Masks.hole (sweep.State s))
+            let maskHoles = Array.init sweep.States (fun s -> Mask.hole (sweep.State s))
             let isMasked = HashSet<int>()
-            if masks.Count > 0 || finalMasks.Count > 0 || Masks.areIn sweep.Body.Outputs then
+            if masks.Count > 0 || finalMasks.Count > 0 || Mask.areIn sweep.Body.Outputs then
                 for s in 0 .. sweep.States - 1 do
                     if finalMasks.ContainsKey(struct (j, s)) || not (finals.ContainsKey(struct (j, s))) then
                         isMasked.Add s |> ignore
@@ -260,7 +259,7 @@ module internal SweepDerivative =
                     [| for s in live ->
                            sweep.State s,
                            if isMasked.Contains s then
-                               Masks.maskedBy maskHoles[s] holes[s]
+                               Mask.maskedBy maskHoles[s] holes[s]
                            else
                                holes[s] |]
                 d.Pull (Array.append ofStates seeds) (Array.map snd inputs)
@@ -313,8 +312,7 @@ module internal SweepDerivative =
             settle ()
             let mutable unmasked = isMasked.Count
             while unmasked > 0 do
-                unmasked <-
-                    isMasked.RemoveWhere(fun s -> live.Contains s && isNull (Masks.reach (next s)))
+                unmasked <- isMasked.RemoveWhere(fun s -> live.Contains s && isNull (Mask.reach (next s)))
                 if unmasked > 0 then
                     settle ()
             for feed, hole in Array.zip sweep.Feeds sweep.Body.Inputs do
@@ -322,16 +320,12 @@ module internal SweepDerivative =
             /// A mask after the last iteration, as a part of the value.
             let finalNumbers (first: Expr) (next: Expr) (like: Expr) : int =
                 let part = partNumber (LoopPart.Final(draft.Index, draft.States))
-                draft.State(
-                    arguments.Add(Masks.numbers first like),
-                    hole "mask" like,
-                    Masks.numbers next like
-                )
+                draft.State(arguments.Add(Mask.numbers first like), hole "mask" like, Mask.numbers next like)
                 part
             let givenMask (g: Expr) : int =
-                match Masks.tryMask g with
+                match Mask.tryMask g with
                 | null -> -1
-                | mask -> partNumber (LoopPart.Stacked(draft.Index, draft.Give(Masks.numbers mask g)))
+                | mask -> partNumber (LoopPart.Stacked(draft.Index, draft.Give(Mask.numbers mask g)))
             for s in Seq.sort live do
                 let state = sweep.State s
                 let first =
@@ -349,16 +343,14 @@ module internal SweepDerivative =
                             match finalMasks.TryGetValue(struct (j, s)) with
                             | true, mask -> mask
                             | _ -> Expr.Full(0.0, state.Shape, DType.Bool)
-                        let nextMask = nonNull (Masks.tryMask next)
+                        let nextMask = nonNull (Mask.tryMask next)
                         draft.State(arguments.Add firstMask, maskHoles[s], nextMask)
                         if keeps sweep.Init[s] then
                             finalNumbers firstMask nextMask next
                         else
                             -1
                 if needed[sweep.Init[s]] then
-                    results.Add(
-                        struct (sweep.Init[s], partNumber (LoopPart.Final(draft.Index, own)), mask)
-                    )
+                    results.Add(struct (sweep.Init[s], partNumber (LoopPart.Final(draft.Index, own)), mask))
             let factor a (operand: Expr) : Factor =
                 match Array.IndexOf(sweep.Body.Inputs, operand) with
                 | k when k >= 0 && sweep.Feeds[k].IsSlice ->
@@ -380,7 +372,7 @@ module internal SweepDerivative =
                 | Feed.Output _ ->
                     let from = Feed.Output(draft.Index, draft.Give g)
                     contribute feed from
-                    match Masks.tryMask g with
+                    match Mask.tryMask g with
                     | null -> ()
                     | mask -> masks[from] <- Feed.Output(draft.Index, draft.Give mask)
                 | Feed.Slice a ->
@@ -400,12 +392,12 @@ module internal SweepDerivative =
                         let now = List.reduce (+) now
                         draft.State(arguments.Add(zeros g), soFar, soFar + now)
                         let mask =
-                            match (if keeps a then Masks.tryMask now else null) with
+                            match (if keeps a then Mask.tryMask now else null) with
                             | null -> -1
                             | mask ->
                                 let none = Expr.Full(0.0, g.Shape, DType.Bool)
-                                let soFar = Masks.hole g
-                                let next = Masks.either soFar mask
+                                let soFar = Mask.hole g
+                                let next = Mask.either soFar mask
                                 draft.State(arguments.Add none, soFar, next)
                                 finalNumbers none next g
                         results.Add(struct (a, part, mask))
@@ -437,12 +429,12 @@ module internal SweepDerivative =
                 cotangent[a] <-
                     match cotangent[a] with
                     | null -> part
-                    | sum -> Masks.sum sum part
+                    | sum -> Mask.sum sum part
             let masked k mask =
                 if mask < 0 then
                     values[k]
                 else
-                    Masks.within values[mask] values[k]
+                    Mask.within values[mask] values[k]
             for struct (a, k, mask) in results do
                 add a (masked k mask)
             for struct (a, spec, term, factors) in contractions do
@@ -460,9 +452,9 @@ module internal SweepDerivative =
                     { spec with
                         Inputs = Array.map2 (fun (label, _) axes -> label + axes) along spec.Inputs }
                 let product = Expr(Op.Einsum spec, Array.map snd along, term.Shape, term.DType)
-                match (if keeps a then Masks.reach product else null) with
+                match (if keeps a then Mask.reach product else null) with
                 | null -> add a product
-                | numbers -> add a (Masks.within numbers product)
+                | numbers -> add a (Mask.within numbers product)
         cotangent
 
     /// The tangent of the value, from those of the arguments: each sweep with the tangents of its states beside them.
