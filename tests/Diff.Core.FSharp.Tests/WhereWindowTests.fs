@@ -33,6 +33,12 @@ let private inRows (axes: int list) (kernel: int list) f (apply: Expr -> Expr ->
     reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead ->
         apply (ones kernel) (arranged dead))
 
+/// The same with more columns, so that windows along them overlap.
+let private inWideRows (axes: int list) (kernel: int list) f (apply: Expr -> Expr -> Expr) =
+    let arranged y = reshape axes (concat 1 [ y; y * y ])
+    reading (fun x -> apply (weights kernel x) (arranged (f x))) (fun dead ->
+        apply (ones kernel) (arranged dead))
+
 let private valid = Padding.Valid
 
 let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
@@ -45,14 +51,14 @@ let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
       convolved [ 1; 2; 3 ] [ 2; 2; 2 ] (fun x -> 1.0 / x) (convWith [] (Padding.Around 1) [ 2 ] 1)
       "groups of channels", convolved [ 1; 2; 3 ] [ 4; 1; 2 ] log (convWith [] Padding.Same [] 2)
       "a batch with a bad example", inRows [ 3; 1; 2 ] [ 2; 1; 2 ] log (convWith [] (Padding.Around 1) [] 1)
-      "two spatial axes", inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] log conv
+      "two spatial axes", inWideRows [ 1; 1; 3; 4 ] [ 2; 1; 2; 2 ] log conv
       "two spatial axes, padded",
-      inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] sqrt (convWith [ 1; 2 ] Padding.Same [] 1)
+      inWideRows [ 1; 1; 3; 4 ] [ 2; 1; 2; 2 ] sqrt (convWith [ 1; 2 ] Padding.Same [] 1)
       "two spatial axes, one of them cut into parts",
-      inRows [ 1; 1; 3; 2 ] [ 2; 1; 2; 2 ] log (convWith [ 1; 2 ] valid [] 1)
-      "three spatial axes", inRows [ 1; 1; 3; 2; 1 ] [ 2; 1; 2; 2; 1 ] log conv
+      inWideRows [ 1; 1; 3; 4 ] [ 2; 1; 2; 2 ] log (convWith [ 1; 2 ] valid [] 1)
+      "three spatial axes", inWideRows [ 1; 1; 3; 2; 2 ] [ 2; 1; 2; 2; 1 ] log conv
       "convolutions of convolutions",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x ->
+      inWideRows [ 1; 1; 3; 4 ] [ 1; 1; 2; 1 ] log (fun k x ->
           conv (reshape [ 1; 1; 1; 2 ] k) (sqrt (square (conv k x))))
       "kernels of which a part is undefined",
       (let arranged x = reshape [ 3; 1; 2 ] x
@@ -70,15 +76,15 @@ let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
       convolved [ 1; 2; 3 ] [ 2; 1; 2 ] log (convTransposeWith [ 2 ] valid [] [] 1)
       "transposed with gaps and groups",
       convolved [ 1; 2; 3 ] [ 2; 2; 2 ] sqrt (convTransposeWith [] valid [] [ 2 ] 2)
-      "transposed along two axes", inRows [ 1; 1; 3; 2 ] [ 1; 2; 2; 2 ] log convTranspose
+      "transposed along two axes", inWideRows [ 1; 1; 3; 4 ] [ 1; 2; 2; 2 ] log convTranspose
       "transposed after a convolution",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 2 ] log (fun k x -> convTranspose k (square (conv k x)))
+      inWideRows [ 1; 1; 3; 4 ] [ 1; 1; 2; 2 ] log (fun k x -> convTranspose k (square (conv k x)))
       "mean pooling after a convolution",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x -> avgPoolWith [ 1; 2 ] [] valid (conv k x))
+      inWideRows [ 1; 1; 3; 4 ] [ 1; 1; 2; 1 ] log (fun k x -> avgPoolWith [ 1; 2 ] [] valid (conv k x))
       "mean pooling of what is convolved",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 1; 2 ] log (fun k x -> conv k (avgPoolWith [ 2; 1 ] [ 1; 1 ] valid x))
+      inWideRows [ 1; 1; 3; 4 ] [ 1; 1; 1; 2 ] log (fun k x -> conv k (avgPoolWith [ 2; 1 ] [ 1; 1 ] valid x))
       "mean pooling, windows that overlap",
-      inRows [ 1; 1; 3; 2 ] [ 1 ] log (fun _ x -> avgPoolWith [ 2; 2 ] [ 1; 1 ] valid x)
+      inWideRows [ 1; 1; 3; 4 ] [ 1 ] log (fun _ x -> avgPoolWith [ 2; 2 ] [ 1; 1 ] valid x)
       "pooling of the largest",
       reading
           (fun x ->
@@ -86,7 +92,7 @@ let private guarded: (string * ((Expr -> Expr) * (Expr -> Expr))) list =
               |> fun y -> y * y)
           (fun dead -> maxPoolWith [ 2; 2 ] [ 1; 1 ] valid [] (reshape [ 1; 1; 3; 2 ] dead))
       "pooling of the largest after a convolution",
-      inRows [ 1; 1; 3; 2 ] [ 1; 1; 2; 1 ] log (fun k x -> maxPoolWith [ 1; 2 ] [] valid [] (conv k x))
+      inWideRows [ 1; 1; 3; 4 ] [ 1; 1; 2; 1 ] log (fun k x -> maxPoolWith [ 1; 2 ] [] valid [] (conv k x))
       "windows flattened into a product",
       reading (fun x -> matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 (log x))) (weights [ 4; 2 ] x)) (fun dead ->
           matmul (reshape [ 2; 4 ] (unfold 0 2 1 1 dead)) (ones [ 4; 2 ])) ]
