@@ -62,7 +62,7 @@ module internal Passes =
     let rec private pullback isWithin (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
         let each (f: int -> Expr) : (Expr | null)[] =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
-        // What goes to a leaf need not stay masked: nothing comes after it.
+        // What goes to a leaf need not stay masked: nothing comes after it, or the mask is found again, as in the body of a loop.
         let through (i: int) (f: Expr -> Expr) : Expr =
             match y.Op with
             | Op.Elementwise _
