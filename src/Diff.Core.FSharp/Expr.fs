@@ -5,13 +5,23 @@ open System.Collections.Generic
 open System.Runtime.CompilerServices
 open System.Threading
 
+/// What a scope holds beside the nodes of a module.
+[<RequireQualifiedAccess>]
+type internal ScopeKind =
+    | Module
+    /// What derivatives are made of.
+    | Derivative
+    /// Masks that go back to a `where` of the caller's.
+    | Mask
+
 /// Where a node was made: the path of modules, outermost first, and the line of the caller's code if lines are recorded.
 [<Sealed>]
-type Scope private (parent: Scope | null, name: string, line: string | null) =
+type Scope private (parent: Scope | null, name: string, line: string | null, kind: ScopeKind) =
     // Flows with the caller's control flow, so that parallel constructions do not see each other's scopes.
     static let current = AsyncLocal<Scope | null>()
     member _.Parent = parent
     member _.Name = name
+    member private _.Kind: ScopeKind = kind
     /// The line of the caller's code, `Program.cs:12`; null if it was not recorded.
     member _.Line = line
     /// The names from the outermost scope to this one.
@@ -43,12 +53,27 @@ type Scope private (parent: Scope | null, name: string, line: string | null) =
     /// The scope that nodes made now belong to; null outside all scopes.
     static member Current = current.Value
     static member internal Set(scope: Scope | null) = current.Value <- scope
-    static member internal Under(parent: Scope | null, name: string) = Scope(parent, name, null)
+    static member internal Under(parent: Scope | null, name: string) =
+        Scope(parent, name, null, ScopeKind.Module)
+    static member internal OfKind(kind: ScopeKind, parent: Scope | null, name: string) =
+        Scope(parent, name, null, kind)
+    /// Of what kind the innermost named scope is, and the outermost.
+    static member internal KindsOf(scope: Scope | null) : struct (ScopeKind * ScopeKind) =
+        let mutable scope, inner, outer = scope, ValueNone, ScopeKind.Module
+        while not (isNull scope) do
+            match scope with
+            | null -> ()
+            | s ->
+                if s.Name <> "" then
+                    inner <- ValueSome(ValueOption.defaultValue s.Kind inner)
+                    outer <- s.Kind
+                scope <- s.Parent
+        struct (ValueOption.defaultValue ScopeKind.Module inner, outer)
     /// The same modules, with a line.
     static member internal At(scope: Scope | null, line: string | null) : Scope | null =
         match line with
         | null -> scope
-        | line -> Scope(scope, "", line)
+        | line -> Scope(scope, "", line, ScopeKind.Module)
     /// What a new node belongs to. What is made on behalf of a node, as its derivative is, keeps the line of that node.
     static member internal Here: Scope | null =
         let scope = current.Value
@@ -63,7 +88,7 @@ type Scope private (parent: Scope | null, name: string, line: string | null) =
     static member Enter(name: string) : IDisposable =
         ArgumentException.ThrowIfNullOrEmpty(name, nameof name)
         let outer = current.Value
-        current.Value <- Scope(outer, name, null)
+        current.Value <- Scope(outer, name, null, ScopeKind.Module)
         { new IDisposable with
             member _.Dispose() = current.Value <- outer }
 

@@ -8,7 +8,7 @@ open System.Collections.Generic
 module internal Passes =
     /// The scope of what is derived from a node: the same path, under "grad". One for all nodes of a scope.
     let private gradScopes () : Expr -> Scope =
-        let top = Scope.Under(null, "grad")
+        let top = Scope.OfKind(ScopeKind.Derivative, null, "grad")
         let scopes = Dictionary<Scope, Scope>(HashIdentity.Reference)
         fun node ->
             match node.Scope with
@@ -28,7 +28,7 @@ module internal Passes =
         let oldest = xs |> Array.fold (fun id x -> min id x.Id) Int64.MaxValue
         Graph.since (oldest - 1L) ys
 
-    let private sum = Masks.sum
+    let private sum = Mask.sum
 
     /// The graph with another node in place of a leaf that is younger than everything but the nodes to look at.
     let private withoutHole (hole: Expr) (value: Expr) (root: Expr) : Expr =
@@ -59,16 +59,16 @@ module internal Passes =
             | _ -> (replaced.Dequeue(): Expr | null))
 
     /// The cotangents that a node passes on to its arguments: null where nothing is passed on.
-    let rec private pullback (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
+    let rec private pullback isWithin (needed: bool[]) (y: Expr) (g: Expr) : (Expr | null)[] =
         let each (f: int -> Expr) : (Expr | null)[] =
             Array.init needed.Length (fun i -> if needed[i] then f i else null)
-        // What goes to a leaf need not stay masked: nothing comes after it.
+        // What goes to a leaf need not stay masked: nothing comes after it, or the mask is found again, as in the body of a loop.
         let through (i: int) (f: Expr -> Expr) : Expr =
             match y.Op with
             | Op.Elementwise _
             | Op.Cast -> Masks.masked f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved f g
-            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op -> Masks.movedIfChosen f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isMove op -> Masks.moved op y.Args[i] f g
+            | op when y.Args[i].Args.Length > 0 && Masks.isDearMove op -> Masks.movedIfChosen op y.Args[i] f g
             | Op.Fourier _ -> f g |> Masks.ofBlocks (y.Rank - 2) g
             | _ -> f g
         match (Rules.ofOp y.Op).Derivative with
@@ -92,8 +92,13 @@ module internal Passes =
             | Op.Linalg _ -> eachPart (Masks.ofBlocks (y.Args[0].Rank - 2) g)
             | Op.Recurrence(axis, reverse) ->
                 Masks.ofRecurrence axis reverse y.Args y (fun xs y -> vjp needed xs y g) g
+            | Op.Random _ -> eachPart (Masks.ofBlocks y.Rank g)
+            | Op.Custom op when Custom.isPointwise op -> eachPart (Masks.ofBlocks y.Rank g)
+            // What the caller's code does with a cotangent is unknown.
+            | Op.Custom _
+            | Op.Call _ -> eachPart (Masks.ofBlocks 0 g)
             | _ -> vjp needed y.Args y g
-        | Differentiated(vjp, _) -> vjp (differentiator ()) needed y.Args g
+        | Differentiated(vjp, _) -> vjp (differentiator isWithin) needed y.Args g
         | Forward jvp ->
             // A tangent is linear in those of the arguments: its transpose.
             let vs =
@@ -114,6 +119,10 @@ module internal Passes =
                         $"{Formula.opText y.Op}: the tangent that its rule gives is not linear in the tangents of the arguments"
             let found = Queue<Expr | null> parts
             Array.init needed.Length (fun i -> if needed[i] then found.Dequeue() else null)
+            |> Array.map (fun part ->
+                match part with
+                | null -> null
+                | part -> Masks.ofBlocks 0 g part)
         | Recompute expansion ->
             let before = NodeId.latest ()
             let inputs, copy, saved = expansion y.Args g
@@ -121,7 +130,7 @@ module internal Passes =
                 [| for i in 0 .. needed.Length - 1 do
                        if needed[i] then
                            inputs[i] |]
-            let parts = accumulate copy g wanted
+            let parts = accumulateIn isWithin [| copy, g |] wanted
             let found =
                 Queue<Expr | null>(
                     if saved.Length = 0 then
@@ -135,7 +144,10 @@ module internal Passes =
     and accumulate (y: Expr) (g: Expr) (xs: Expr[]) : (Expr | null)[] = accumulateAll [| y, g |] xs
 
     /// The same of several values, each with its cotangent.
-    and accumulateAll (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] =
+    and accumulateAll (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] = accumulateIn false seeds xs
+
+    /// The same within a graph or not.
+    and private accumulateIn isWithin (seeds: (Expr * Expr)[]) (xs: Expr[]) : (Expr | null)[] =
         let nodes = youngerThan xs (Seq.map fst seeds)
         let active = Graph.dependents xs nodes
         let cotangent = NodeMap<Expr | null>()
@@ -157,7 +169,7 @@ module internal Passes =
                     let needed = node.Args |> Array.map (fun a -> active[a] && DType.isReal a.DType)
                     if Array.contains true needed then
                         Scope.Set(scopeOf node)
-                        let parts = pullback needed node g
+                        let parts = pullback isWithin needed node g
                         // Summed over argument positions, not over distinct arguments: x * x passes back twice.
                         for i in 0 .. parts.Length - 1 do
                             match parts[i] with
@@ -220,7 +232,7 @@ module internal Passes =
             | tangent ->
                 // It does not depend on g, but a value recomputed after g (see Control.rule) waits for it.
                 withoutHole g (Expr.NoDerivative y) tangent
-        | Differentiated(_, jvp) -> jvp (differentiator ()) y.Args tangents
+        | Differentiated(_, jvp) -> jvp (differentiator false) y.Args tangents
         | Forward jvp -> jvp y.Args y tangents
         | Recompute expansion ->
             let inputs, copy, _ = expansion y.Args (Expr.NoDerivative y)
@@ -249,5 +261,7 @@ module internal Passes =
         ys |> Array.map (fun y -> tangent[y])
 
     /// For operations that have graphs within.
-    and private differentiator () : Differentiator =
-        { Pull = accumulateAll; Push = pushAll }
+    and private differentiator isWithin : Differentiator =
+        { Pull = accumulateIn true
+          Push = pushAll
+          IsWithin = isWithin }

@@ -1,5 +1,7 @@
 namespace Diff
 
+open System.Collections.Generic
+
 /// One of two graphs of the same inputs and like results; the first argument of the node, a bool, says which. Only that one is computed.
 [<Sealed>]
 type internal Branches(name: string, packed: DType, whenTrue: Body, whenFalse: Body, isSimple: bool) =
@@ -42,7 +44,13 @@ module internal Branch =
         (derive: Body -> Expr[] -> (Expr | null)[])
         : (Expr | null)[] =
         let derive (body: Body) =
-            let holes = beside |> Array.map (fun e -> Leaf.input "derivative" e.Shape e.DType)
+            let holes =
+                beside
+                |> Array.map (fun e ->
+                    if e.DType = DType.Bool then
+                        Mask.hole e
+                    else
+                        Leaf.input "derivative" e.Shape e.DType)
             struct (Array.append body.Inputs holes, derive body holes)
         let struct (inputs, results) = derive branches.WhenTrue
         let struct (otherInputs, others) = derive branches.WhenFalse
@@ -95,17 +103,46 @@ module internal Branch =
             [| for i in 1 .. args.Length - 1 do
                    if needed[i] then
                        i |]
+        // What a mask of the caller's keeps back stays back: the masks go into the branches, and those of what comes back out of them.
+        let masks = present |> Array.map (fun (_, g) -> Mask.tryMask g)
+        let beside = Array.append (Array.map snd present) (Array.choose Option.ofObj masks)
+        let isMasked = beside.Length > present.Length
+        let likes = wanted |> Array.map (fun i -> args[i])
+        let pull (body: Body) (holes: Expr[]) : (Expr | null)[] =
+            let given = Queue<Expr> holes[present.Length ..]
+            let seeds =
+                [| for n in 0 .. present.Length - 1 do
+                       body.Outputs[fst present[n]],
+                       if isNull masks[n] then
+                           holes[n]
+                       else
+                           Mask.maskedBy (given.Dequeue()) holes[n] |]
+            let gs = d.Pull seeds (wanted |> Array.map (fun i -> body.Inputs[i - 1]))
+            let numbers (i: int) (g: Expr | null) : Expr | null =
+                match g with
+                | null -> null
+                | _ when args[i].Args.Length = 0 && not d.IsWithin -> null
+                | g ->
+                    match Mask.reach g with
+                    | null -> Expr.OnesLike g
+                    | numbers -> numbers
+            if isMasked then
+                Array.append gs (Array.map2 numbers wanted gs)
+            else
+                gs
         let found =
-            derived
-                branches
-                args
-                (Array.map snd present)
-                (wanted |> Array.map (fun i -> args[i]))
-                (fun body gs ->
-                    let seeds = Array.map2 (fun (k, _) g -> body.Outputs[k], g) present gs
-                    d.Pull seeds (wanted |> Array.map (fun i -> body.Inputs[i - 1])))
+            derived branches args beside (if isMasked then Array.append likes likes else likes) pull
         let result: (Expr | null)[] = Array.create args.Length null
-        wanted |> Array.iteri (fun k i -> result[i] <- found[k])
+        wanted
+        |> Array.iteri (fun k i ->
+            result[i] <-
+                match found[k] with
+                | null -> null
+                | g when found.Length > wanted.Length ->
+                    match found[wanted.Length + k] with
+                    | null -> g
+                    | numbers -> Mask.within numbers g
+                | g -> g)
         result
 
     let private jvp

@@ -9,9 +9,13 @@ type internal CustomOp
         name: string,
         result: Expr[] -> Shape * DType,
         forward: NDArray[] -> NDArray,
-        backward: Expr[] -> Expr -> Expr -> (Expr | null)[]
+        backward: Expr[] -> Expr -> Expr -> (Expr | null)[],
+        isPointwise: bool
     ) =
     inherit Extension(name)
+    new(name, result, forward, backward) = CustomOp(name, result, forward, backward, false)
+    /// Whether it is index by index, forwards and backwards.
+    member _.IsPointwise = isPointwise
     member _.Result = result
     member _.Forward = forward
     member _.Backward = backward
@@ -50,7 +54,9 @@ module internal Custom =
                         $"{name}: expected float32 or float64, got {DType.name args[0].DType}; cast it"
                 )
             likeFirst args
-        CustomOp(name, result, forward, fun xs y g -> [| g * derivative xs[0] y |])
+        CustomOp(name, result, forward, (fun xs y g -> [| g * derivative xs[0] y |]), true)
+
+    let isPointwise (extension: Extension) = (extension :?> CustomOp).IsPointwise
 
     let private checkCotangents (op: CustomOp) (xs: Expr[]) (gs: (Expr | null)[]) =
         if gs.Length <> xs.Length then

@@ -88,7 +88,7 @@ module internal Draws =
                     result
                 let backward args y g =
                     derivative apply k args y |> Array.map (fun d -> g * d: Expr | null)
-                CustomOp(name k, Custom.likeFirst, forward, backward)
+                CustomOp(name k, Custom.likeFirst, forward, backward, true)
             Custom.apply (made.GetOrAdd(k, make)) args
         apply
 

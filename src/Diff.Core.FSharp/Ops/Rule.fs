@@ -10,6 +10,8 @@ type internal Differentiator =
         Pull: (Expr * Expr)[] -> Expr[] -> (Expr | null)[]
         /// The tangents of `ys`, given `xs` and their tangents.
         Push: Expr[] -> Expr[] -> Expr[] -> (Expr | null)[]
+        /// Whether the node is itself within a graph, so that what its leaves get goes on.
+        IsWithin: bool
     }
 
 /// How an operation passes derivatives back. Forward mode needs no rule of its own: see Gradient.jvp.

@@ -17,7 +17,10 @@ module internal SweepDerivative =
         Leaf.input name e.Shape (DType.ofDerivative e.DType)
 
     let private sum (parts: Expr seq) : Expr | null =
-        if Seq.isEmpty parts then null else Seq.reduce (+) parts
+        if Seq.isEmpty parts then
+            null
+        else
+            Seq.reduce Mask.sum parts
 
     /// What depends on the arguments that `given` marks: states and outputs of numbers that have derivatives.
     let private varying (it: Iteration) (given: int -> bool) : HashSet<Feed> =
@@ -101,8 +104,8 @@ module internal SweepDerivative =
     /// What a sum over all iterations of a contraction is made of: an operand in the body, where it is when the loop is done.
     [<RequireQualifiedAccess>]
     type private Factor =
-        /// Given at each iteration: a part of the value.
-        | Given of part: int
+        /// Given at each iteration: a part of the value, and the one that is its mask, or −1.
+        | Given of part: int * mask: int
         /// The slices of an argument.
         | Sliced of arg: int
         /// The same at all iterations.
@@ -173,6 +176,8 @@ module internal SweepDerivative =
             match cotangents.TryGetValue feed with
             | true, known -> known
             | _ -> List<Feed>()
+        // The masks of the caller's that these have, read beside them: what they keep back stays back in the body.
+        let masks = Dictionary<Feed, Feed>()
         let finals = Dictionary<struct (int * int), Expr>()
         it.Parts
         |> Array.iteri (fun k part ->
@@ -183,10 +188,21 @@ module internal SweepDerivative =
                     match finals.TryGetValue(struct (j, s)) with
                     | true, known -> known + g
                     | _ -> g
-            | LoopPart.Stacked(j, o), g -> contribute (Feed.Output(j, o)) (Feed.Slice(arguments.Add g)))
+            | LoopPart.Stacked(j, o), g ->
+                let from = Feed.Slice(arguments.Add g)
+                contribute (Feed.Output(j, o)) from
+                match Mask.tryMask g with
+                | null -> ()
+                | mask -> masks[from] <- Feed.Slice(arguments.Add mask))
+        let finalMasks = Dictionary<struct (int * int), Expr>()
+        for KeyValue(state, g) in finals do
+            match Mask.tryMask g with
+            | null -> ()
+            | mask -> finalMasks[state] <- mask
+        let keeps a = d.IsWithin || args[a].Args.Length > 0
         let made = List<Sweep>()
         // What the arguments get: parts of the value.
-        let results = List<struct (int * int)>()
+        let results = List<struct (int * int * int)>()
         let parts = List<LoopPart>()
         let partNumber (part: LoopPart) =
             if not (parts.Contains part) then
@@ -201,7 +217,12 @@ module internal SweepDerivative =
                 |> Seq.map (fun feed ->
                     let hole = hole "cotangent" like
                     draft.Read(feed, hole)
-                    hole)
+                    match masks.TryGetValue feed with
+                    | true, from ->
+                        let mask = Mask.hole like
+                        draft.Read(from, mask)
+                        Mask.maskedBy mask hole
+                    | _ -> hole)
                 |> Array.ofSeq
                 |> sum
             let seeds =
@@ -225,9 +246,22 @@ module internal SweepDerivative =
                        | Feed.After(read, s) -> varies.Contains(Feed.State(read, s))
                        | feed -> varies.Contains feed)
             let holes = Array.init sweep.States (fun s -> hole "cotangent" (sweep.State s))
+            // The states whose cotangents are masked at every iteration: all, until one is found that is not.
+            let maskHoles = Array.init sweep.States (fun s -> Mask.hole (sweep.State s))
+            let isMasked = HashSet<int>()
+            if masks.Count > 0 || finalMasks.Count > 0 || Mask.areIn sweep.Body.Outputs then
+                for s in 0 .. sweep.States - 1 do
+                    if finalMasks.ContainsKey(struct (j, s)) || not (finals.ContainsKey(struct (j, s))) then
+                        isMasked.Add s |> ignore
             /// The cotangents of the inputs, where these states have one.
             let pull (live: HashSet<int>) =
-                let ofStates = [| for s in live -> sweep.State s, holes[s] |]
+                let ofStates =
+                    [| for s in live ->
+                           sweep.State s,
+                           if isMasked.Contains s then
+                               Mask.maskedBy maskHoles[s] holes[s]
+                           else
+                               holes[s] |]
                 d.Pull (Array.append ofStates seeds) (Array.map snd inputs)
                 |> Array.map (fun (g: Expr | null) ->
                     match g with
@@ -244,47 +278,80 @@ module internal SweepDerivative =
             for s in 0 .. sweep.States - 1 do
                 if finals.ContainsKey(struct (j, s)) || not (isNull before[s]) then
                     live.Add s |> ignore
-            let mutable pulled = pull live
-            let mutable count = -1
-            while count < live.Count do
-                count <- live.Count
-                for feed, _ in found pulled do
-                    match feed with
-                    | Feed.State(sweepRead, s) when sweepRead = j -> live.Add s |> ignore
-                    | _ -> ()
-                if live.Count > count then
-                    pulled <- pull live
-            for feed, hole in Array.zip sweep.Feeds sweep.Body.Inputs do
-                draft.Read(feed, hole)
-            let totals =
-                found pulled
-                |> Seq.groupBy fst
-                |> Seq.map (fun (feed, gs) -> feed, Seq.map snd gs)
             let total = Dictionary<Feed, Expr>()
-            for feed, gs in totals do
-                total[feed] <- Seq.reduce (+) gs
             let totalOf feed : Expr | null =
                 match total.TryGetValue feed with
                 | true, g -> g
                 | _ -> null
+            /// The cotangent of a state before the iteration.
+            let next s =
+                match totalOf (Feed.State(j, s)), before[s] with
+                | null, null -> zeros (sweep.State s)
+                | null, g
+                | g, null -> nonNull g
+                | g, more -> g + more
+            /// All of them, once it is known which states have one.
+            let settle () =
+                let mutable pulled = pull live
+                let mutable count = -1
+                while count < live.Count do
+                    count <- live.Count
+                    for feed, _ in found pulled do
+                        match feed with
+                        | Feed.State(sweepRead, s) when sweepRead = j -> live.Add s |> ignore
+                        | _ -> ()
+                    if live.Count > count then
+                        pulled <- pull live
+                let totals =
+                    found pulled
+                    |> Seq.groupBy fst
+                    |> Seq.map (fun (feed, gs) -> feed, Seq.map snd gs)
+                total.Clear()
+                for feed, gs in totals do
+                    total[feed] <- Seq.reduce (+) gs
+            settle ()
+            let mutable unmasked = isMasked.Count
+            while unmasked > 0 do
+                unmasked <- isMasked.RemoveWhere(fun s -> live.Contains s && isNull (Mask.reach (next s)))
+                if unmasked > 0 then
+                    settle ()
+            for feed, hole in Array.zip sweep.Feeds sweep.Body.Inputs do
+                draft.Read(feed, hole)
+            /// A mask after the last iteration, as a part of the value.
+            let finalNumbers (first: Expr) (next: Expr) (like: Expr) : int =
+                let part = partNumber (LoopPart.Final(draft.Index, draft.States))
+                draft.State(arguments.Add(Mask.numbers first like), hole "mask" like, Mask.numbers next like)
+                part
+            let givenMask (g: Expr) : int =
+                match Mask.tryMask g with
+                | null -> -1
+                | mask -> partNumber (LoopPart.Stacked(draft.Index, draft.Give(Mask.numbers mask g)))
             for s in Seq.sort live do
                 let state = sweep.State s
                 let first =
                     match finals.TryGetValue(struct (j, s)) with
                     | true, g -> g
                     | _ -> zeros state
-                let next =
-                    match totalOf (Feed.State(j, s)), before[s] with
-                    | null, null -> zeros state
-                    | null, g
-                    | g, null -> nonNull g
-                    | g, more -> g + more
-                if needed[sweep.Init[s]] then
-                    results.Add(
-                        struct (sweep.Init[s], partNumber (LoopPart.Final(draft.Index, draft.States)))
-                    )
+                let next = next s
+                let own = draft.States
                 draft.State(arguments.Add first, holes[s], next)
-            let factor (operand: Expr) : Factor =
+                let mask =
+                    if not (isMasked.Contains s) then
+                        -1
+                    else
+                        let firstMask =
+                            match finalMasks.TryGetValue(struct (j, s)) with
+                            | true, mask -> mask
+                            | _ -> Expr.Full(0.0, state.Shape, DType.Bool)
+                        let nextMask = nonNull (Mask.tryMask next)
+                        draft.State(arguments.Add firstMask, maskHoles[s], nextMask)
+                        if keeps sweep.Init[s] then
+                            finalNumbers firstMask nextMask next
+                        else
+                            -1
+                if needed[sweep.Init[s]] then
+                    results.Add(struct (sweep.Init[s], partNumber (LoopPart.Final(draft.Index, own)), mask))
+            let factor a (operand: Expr) : Factor =
                 match Array.IndexOf(sweep.Body.Inputs, operand) with
                 | k when k >= 0 && sweep.Feeds[k].IsSlice ->
                     match sweep.Feeds[k] with
@@ -294,27 +361,46 @@ module internal SweepDerivative =
                     match sweep.Feeds[k] with
                     | Feed.Whole a -> Factor.Whole a
                     | _ -> invalidOp "loop: no argument"
-                | _ -> Factor.Given(partNumber (LoopPart.Stacked(draft.Index, draft.Give operand)))
+                | _ ->
+                    let part = partNumber (LoopPart.Stacked(draft.Index, draft.Give operand))
+                    Factor.Given(part, (if keeps a then givenMask operand else -1))
             for KeyValue(feed, g) in total do
                 match feed with
                 | Feed.State(read, _) when read = j -> ()
                 | Feed.State _
                 | Feed.After _
-                | Feed.Output _ -> contribute feed (Feed.Output(draft.Index, draft.Give g))
+                | Feed.Output _ ->
+                    let from = Feed.Output(draft.Index, draft.Give g)
+                    contribute feed from
+                    match Mask.tryMask g with
+                    | null -> ()
+                    | mask -> masks[from] <- Feed.Output(draft.Index, draft.Give mask)
                 | Feed.Slice a ->
-                    results.Add(struct (a, partNumber (LoopPart.Stacked(draft.Index, draft.Give g))))
+                    let part = partNumber (LoopPart.Stacked(draft.Index, draft.Give g))
+                    results.Add(struct (a, part, (if keeps a then givenMask g else -1)))
                 | Feed.Whole a ->
                     let later, now =
                         terms g |> List.partition (fun term -> (tryContraction it sweep term).IsSome)
                     for term in later do
                         let spec, operands = (tryContraction it sweep term).Value
-                        contractions.Add(struct (a, spec, term, Array.map factor operands))
+                        contractions.Add(struct (a, spec, term, Array.map (factor a) operands))
                     match now with
                     | [] -> ()
                     | _ ->
-                        results.Add(struct (a, partNumber (LoopPart.Final(draft.Index, draft.States))))
+                        let part = partNumber (LoopPart.Final(draft.Index, draft.States))
                         let soFar = hole "sum" g
-                        draft.State(arguments.Add(zeros g), soFar, soFar + List.reduce (+) now)
+                        let now = List.reduce (+) now
+                        draft.State(arguments.Add(zeros g), soFar, soFar + now)
+                        let mask =
+                            match (if keeps a then Mask.tryMask now else null) with
+                            | null -> -1
+                            | mask ->
+                                let none = Expr.Full(0.0, g.Shape, DType.Bool)
+                                let soFar = Mask.hole g
+                                let next = Mask.either soFar mask
+                                draft.State(arguments.Add none, soFar, next)
+                                finalNumbers none next g
+                        results.Add(struct (a, part, mask))
             if not draft.IsEmpty then
                 let shown o =
                     Array.contains (LoopPart.Stacked(j, o)) it.Parts
@@ -343,9 +429,14 @@ module internal SweepDerivative =
                 cotangent[a] <-
                     match cotangent[a] with
                     | null -> part
-                    | sum -> sum + part
-            for struct (a, k) in results do
-                add a values[k]
+                    | sum -> Mask.sum sum part
+            let masked k mask =
+                if mask < 0 then
+                    values[k]
+                else
+                    Mask.within values[mask] values[k]
+            for struct (a, k, mask) in results do
+                add a (masked k mask)
             for struct (a, spec, term, factors) in contractions do
                 let label =
                     EinsumSpec.labels (spec.Output.Length + Seq.sumBy String.length spec.Inputs + 1)
@@ -354,13 +445,16 @@ module internal SweepDerivative =
                 let along =
                     factors
                     |> Array.map (function
-                        | Factor.Given k -> string label, values[k]
+                        | Factor.Given(k, mask) -> string label, masked k mask
                         | Factor.Sliced a -> string label, args[a]
                         | Factor.Whole a -> "", args[a])
                 let spec =
                     { spec with
                         Inputs = Array.map2 (fun (label, _) axes -> label + axes) along spec.Inputs }
-                add a (Expr(Op.Einsum spec, Array.map snd along, term.Shape, term.DType))
+                let product = Expr(Op.Einsum spec, Array.map snd along, term.Shape, term.DType)
+                match (if keeps a then Mask.reach product else null) with
+                | null -> add a product
+                | numbers -> add a (Mask.within numbers product)
         cotangent
 
     /// The tangent of the value, from those of the arguments: each sweep with the tangents of its states beside them.
