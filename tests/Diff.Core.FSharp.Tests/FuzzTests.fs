@@ -153,6 +153,89 @@ let ``a failing program shrinks to what fails in it`` () =
         Assert.Equal<int list>([ 2 ], least.Outputs)
         Assert.Equal(1, least.Leaves |> Array.sumBy _.Value.Length)
 
+let private step op args attrs = { Op = op; Args = args; Attrs = attrs }
+
+let private leafOf dims (numbers: float list) =
+    { Value = Arrays.ofFloats DType.Float64 (Arrays.shapeOf dims) (Array.ofList numbers)
+      IsConstant = false }
+
+/// One operation of one leaf.
+let private single numbers op attrs =
+    { Leaves = [| leafOf [ List.length numbers ] numbers |]
+      Steps = [| step op [ 0 ] attrs |]
+      Outputs = [ 1 ] }
+
+[<Fact>]
+let ``differences across a kink, beside a pole and where a slope is infinite are not asked`` () =
+    let quotient =
+        { Leaves = [| leafOf [ 1 ] [ 0.5 ] |]
+          Steps = [| step "div" [ 0; 0 ] []; step "acos" [ 1 ] [] |]
+          Outputs = [ 2 ] }
+    let kink = "near a kink"
+    for reason, p in
+        [ kink, single [ 0.25; 0.3333 ] "clip" [ "lo", Real -0.6667; "hi", Real 0.3333004 ]
+          kink, single [ 1.5; 1.4e-311 ] "lgamma" []
+          kink, single [ -2.0001 ] "digamma" []
+          kink, single [ 0.5; -1.0 ] "asin" []
+          kink, single [ 1.0 ] "acosh" []
+          // A quotient is rounded.
+          "a comparison of rounded numbers, a matrix or an angle of very large ones", quotient ] do
+        for seed in 1UL .. 20UL do
+            let note = Recorder()
+            match Judge.judge None note seed p with
+            | Judge.Agrees -> Assert.Contains(reason, note.Skips)
+            | Judge.Disagrees(oracle, detail) -> Assert.Fail $"{oracle}: {detail}\n{Run.listing p}"
+    // Between the bounds and where the slope is finite they are.
+    for p in
+        [ single [ 0.25; 0.9 ] "clip" [ "lo", Real -0.6667; "hi", Real 0.3333004 ]
+          single [ 1.5; -2.5 ] "lgamma" []
+          single [ 0.5 ] "acos" [] ] do
+        let note = Recorder()
+        Assert.Equal(Judge.Agrees, Judge.judge None note 1UL p)
+        Assert.True(note.Errors.ContainsKey "differences")
+
+[<Fact>]
+let ``what is left of terms that cancel may differ by as much as these round`` () =
+    // A standardised row sums to 0 but for rounding, and that is multiplied by 1e59.
+    let row = 2.6457513110645907 :: List.replicate 7 -0.37796447300922725
+    let product =
+        { Leaves =
+            [| leafOf [ 2; 8 ] (List.replicate 16 1.0)
+               leafOf [ 8 ] row
+               leafOf [ 8 ] (List.init 8 (fun i -> 1e29 * float (i + 1)))
+               leafOf [] [ 6e29 ] |]
+          Steps =
+            [| step "einsum" [ 0; 1 ] [ "spec", Text "ad,b->ad" ]
+               step "einsum" [ 4; 2; 3 ] [ "spec", Text "ad,d,->a" ] |]
+          Outputs = [ 5 ] }
+    for seed in 1UL .. 20UL do
+        Assert.Equal(Judge.Agrees, Judge.judge (Some "value") (Recorder()) seed product)
+
+[<Fact>]
+let ``a graph that could not be grown is a failure without a program`` () =
+    let failure: Run.Failure =
+        { Number = 3L
+          Seed = 5UL
+          Oracle = "growth"
+          Detail = "refused"
+          Program = ValueNone }
+    Assert.Equal(None, Run.caseOfFailure failure)
+    Assert.Equal(
+        Some "value-0000000000000005",
+        { failure with
+            Oracle = "value"
+            Program = ValueSome(single [ 1.0 ] "exp" []) }
+        |> Run.caseOfFailure
+        |> Option.map _.Id
+    )
+
+[<Fact>]
+let ``two that broadcast to more than an array holds are not drawn together`` () =
+    let shape dims = Shape(Array.ofList dims)
+    Assert.Equal(ValueNone, Arrays.tryBroadcast (shape [ 69088 ]) (shape [ 69088; 1 ]))
+    Assert.Equal(ValueSome(shape [ 3; 2 ]), Arrays.tryBroadcast (shape [ 2 ]) (shape [ 3; 1 ]))
+    Assert.Equal(ValueNone, Arrays.tryBroadcast (shape [ 2 ]) (shape [ 3 ]))
+
 [<Fact>]
 let ``a seed gives the same numbers everywhere`` () =
     // The first outputs of the generator for the seed 1234567, as its authors publish them.

@@ -33,6 +33,16 @@ let shapeOf (dims: int list) : Shape = Shape(Array.ofList dims)
 let countOf (dims: int list) : int64 =
     dims |> List.fold (fun n d -> n * int64 d) 1L
 
+/// The shape that two broadcast to, unless they do not fit or no array has so many elements.
+let tryBroadcast (a: Shape) (b: Shape) : Shape voption =
+    let rank = max a.Rank b.Rank
+    let padded (s: Shape) =
+        List.replicate (rank - s.Rank) 1 @ dimsOf s
+    if countOf (List.map2 max (padded a) (padded b)) > int64 Int32.MaxValue then
+        ValueNone
+    else
+        Shape.tryBroadcast a b
+
 let isFloat (dtype: DType) =
     dtype = DType.Float32 || dtype = DType.Float64
 

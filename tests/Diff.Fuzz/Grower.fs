@@ -268,7 +268,7 @@ type Grower(random: SplitMix, setting: Setting, meaning: string -> Attrs -> Expr
     member this.Partner(x: Node) : Node =
         let broadcasts (y: Node) =
             y.DType = x.DType
-            && (match Shape.tryBroadcast x.Value.Shape y.Value.Shape with
+            && (match tryBroadcast x.Value.Shape y.Value.Shape with
                 | ValueSome s -> s.Length <= setting.MostElements
                 | ValueNone -> false)
         let fresh () = this.Leaf(this.PartOf x.Dims, x.DType)
@@ -313,7 +313,7 @@ type Grower(random: SplitMix, setting: Setting, meaning: string -> Attrs -> Expr
     member this.Condition(dims: int list, near: Node) : Node =
         let broadcasts (b: Node) =
             b.DType = DType.Bool
-            && Shape.tryBroadcast b.Value.Shape (shapeOf dims) = ValueSome(shapeOf dims)
+            && tryBroadcast b.Value.Shape (shapeOf dims) = ValueSome(shapeOf dims)
         let known =
             if random.Chance 0.4 then
                 this.Recent broadcasts

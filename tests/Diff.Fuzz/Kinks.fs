@@ -62,16 +62,25 @@ let private compared (e: Expr) : int list =
         | Fn.Sqrt
         | Fn.Log
         | Fn.Cbrt
+        | Fn.Asin
+        | Fn.Acos
+        | Fn.Acosh
+        // Beside a pole the slope has overflowed, or a step leads over it.
+        | Fn.Lgamma
+        | Fn.Digamma
         | Fn.Floor
         | Fn.Ceil
         | Fn.Round
         | Fn.Trunc -> [ 0 ]
+        | Fn.Polygamma
         | Fn.GammaDensity -> [ 1 ]
         | Fn.Betainc
         | Fn.BetaDensity
         | Fn.GammaincDerivative -> [ 2 ]
+        | Fn.BetaincDerivative -> [ 4 ]
         | Fn.Gammainc
         | Fn.Gammaincc
+        | Fn.Lbeta
         | Fn.Max
         | Fn.Min
         | Fn.Atan2
@@ -156,6 +165,9 @@ let nearest (e: Expr) (args: NDArray[]) : float =
         if x = y && Double.IsFinite x then 0.0
         elif Double.IsFinite x && Double.IsFinite y then abs (x - y)
         else infinity
+    // Of the gamma function: 0, -1, -2 ...
+    let toPole (x: NDArray) =
+        leastOf x.Length (fun i -> between (x.Float i) (min 0.0 (Math.Round(x.Float i))))
     match e.Op with
     | Op.Elementwise fn ->
         match fn with
@@ -165,6 +177,13 @@ let nearest (e: Expr) (args: NDArray[]) : float =
         | Fn.Sqrt
         | Fn.Log
         | Fn.Cbrt -> leastOf args[0].Length (fun i -> between (args[0].Float i) 0.0)
+        | Fn.Asin
+        | Fn.Acos -> leastOf args[0].Length (fun i -> between (abs (args[0].Float i)) 1.0)
+        | Fn.Acosh -> leastOf args[0].Length (fun i -> between (args[0].Float i) 1.0)
+        | Fn.Lgamma
+        | Fn.Digamma
+        | Fn.Polygamma -> toPole (Array.last args)
+        | Fn.Lbeta -> min (toPole args[0]) (toPole args[1])
         // With respect to x where that is 0 and a < 1, and to a where that is 0.
         | Fn.Gammainc
         | Fn.Gammaincc ->
@@ -172,7 +191,8 @@ let nearest (e: Expr) (args: NDArray[]) : float =
                 min (between (args[0].Float i) 0.0) (between (args[1].Float i) 0.0))
         | Fn.GammaDensity
         | Fn.Betainc
-        | Fn.BetaDensity ->
+        | Fn.BetaDensity
+        | Fn.BetaincDerivative ->
             let x = Array.last args
             leastOf x.Length (fun i -> min (between (x.Float i) 0.0) (between (x.Float i) 1.0))
         | Fn.GammaincDerivative ->

@@ -78,8 +78,8 @@ let private graphs (argv: string[]) : int =
         printfn $"{describe report}"
         match corpus with
         | Some folder ->
-            for f in report.Failures do
-                printfn $"written: {CaseFile.save folder (caseOfFailure f)}"
+            for case in List.choose caseOfFailure report.Failures do
+                printfn $"written: {CaseFile.save folder case}"
         | None -> ()
         if report.Failures.IsEmpty then 0 else 1
 

@@ -137,7 +137,7 @@ let private scalarFunction (fn: Fn) : Operation =
         match fn, domain.Length with
         | Fn.Where, _ ->
             let y = g.Partner x
-            let shape = Shape.tryBroadcast x.Value.Shape y.Value.Shape
+            let shape = tryBroadcast x.Value.Shape y.Value.Shape
             match shape with
             | ValueSome shape -> g.Step(name, [ g.Condition(dimsOf shape, x); x; y ], [])
             | ValueNone -> raise Refused
@@ -152,7 +152,7 @@ let private scalarFunction (fn: Fn) : Operation =
             let rest = g.Random.Shuffle(Array.ofList (x :: others)) |> List.ofArray
             // Operands that broadcast with x need not broadcast with each other.
             let fits (a: Node) (b: Node) =
-                (Shape.tryBroadcast a.Value.Shape b.Value.Shape).IsSome
+                (tryBroadcast a.Value.Shape b.Value.Shape).IsSome
             if not (List.forall (fun a -> List.forall (fits a) rest) rest) then
                 raise Refused
             g.Step(name, known @ List.mapi (fun i y -> guarded g (orders + i) y) rest, [])

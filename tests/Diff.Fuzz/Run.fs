@@ -39,11 +39,14 @@ type Request =
 
 /// A graph that failed.
 type Failure =
-    { Number: int64
-      Seed: uint64
-      Oracle: string
-      Detail: string
-      Program: GraphProgram }
+    {
+        Number: int64
+        Seed: uint64
+        Oracle: string
+        Detail: string
+        /// None where it could not be grown.
+        Program: GraphProgram voption
+    }
 
 /// Counts of one worker, added up at the end.
 [<Sealed>]
@@ -183,14 +186,9 @@ let run (request: Request) : Report =
                         match program with
                         | ValueSome p when not request.StopsAtFailure && failures.Count < 10 ->
                             match Shrink.shrink request.Trials oracle seed p with
-                            | ValueSome found -> found
-                            | ValueNone -> struct (p, detail)
-                        | ValueSome p -> struct (p, detail)
-                        | ValueNone ->
-                            struct ({ Leaves = [||]
-                                      Steps = [||]
-                                      Outputs = [] },
-                                    detail)
+                            | ValueSome(struct (least, detail)) -> struct (ValueSome least, detail)
+                            | ValueNone -> struct (program, detail)
+                        | _ -> struct (program, detail)
                     failures.Enqueue
                         { Number = number
                           Seed = seed
@@ -303,9 +301,11 @@ let caseOf (id: string) (oracle: string) (seed: uint64) (p: GraphProgram) : Case
             Gradient = if List.contains oracle engine then gradient else []
             Tolerance = tolerance }
 
-/// The case that a failure is kept as.
-let caseOfFailure (f: Failure) : CaseFile.Case =
-    caseOf $"{f.Oracle.Replace(' ', '-')}-{f.Seed:x16}" f.Oracle f.Seed f.Program
+/// The case that a failure is kept as, if it has a program.
+let caseOfFailure (f: Failure) : CaseFile.Case option =
+    match f.Program with
+    | ValueSome p -> Some(caseOf $"{f.Oracle.Replace(' ', '-')}-{f.Seed:x16}" f.Oracle f.Seed p)
+    | ValueNone -> None
 
 /// A program in lines.
 let listing (p: GraphProgram) : string =
@@ -359,6 +359,7 @@ let describe (r: Report) : string =
     line $"pairs of operations that followed one another: {r.Pairs.Count} of {operations * operations}"
     for f in r.Failures |> List.truncate 10 do
         line $"graph {f.Number}, seed {f.Seed:x16}, oracle {f.Oracle}: {f.Detail}"
-        if f.Program.Count < 60 then
-            line (listing f.Program)
+        match f.Program with
+        | ValueSome p when p.Count < 60 -> line (listing p)
+        | _ -> ()
     string text

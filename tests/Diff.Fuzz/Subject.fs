@@ -177,7 +177,8 @@ module internal Scan =
             if not seen[e] then
                 seen[e] <- true
                 match e.Op with
-                | Op.StopGradient -> ()
+                // A condition behind it turns where differences see it turn.
+                | Op.StopGradient when e.DType <> DType.Bool -> ()
                 | _ -> Array.iter waiting.Push e.Args
         let margin = if s.HasSingle then 1e-3 else 1e-7
         let mutable kink, robust = infinity, true
