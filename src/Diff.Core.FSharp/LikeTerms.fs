@@ -12,6 +12,8 @@ module internal LikeTerms =
         { Dropped: HashSet<Expr>
           Times: Dictionary<Expr, float> }
 
+    let private mostTimes = 1000.0
+
     /// Which of some terms of equal factors stays, and whether that saves anything.
     let private choose (uses: NodeMap<int>) (terms: Term[]) : Expr voption =
         // What nobody else needs, users first.
@@ -31,9 +33,12 @@ module internal LikeTerms =
                 Array.iter count e.Args
         let cost (term: Term) =
             term.Products |> Seq.filter own.Contains |> Seq.distinctBy _.Id |> Seq.length
-        let stays = Array.minBy cost terms
-        // A multiplication is new, and each term that leaves takes an addition along.
-        if own.Count - cost stays + terms.Length - 2 > 0 then
+        let stays =
+            terms |> Array.minBy (fun term -> struct (cost term, -(abs term.Constant)))
+        let times = Array.sumBy _.Constant terms / stays.Constant
+        // A multiplication is new, and each term that leaves takes an addition along. A small part of the sum would be denormal, or its
+        // factor infinite, where the sum is neither.
+        if own.Count - cost stays + terms.Length - 2 > 0 && times <= mostTimes then
             ValueSome stays.Node
         else
             ValueNone

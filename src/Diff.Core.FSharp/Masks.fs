@@ -21,8 +21,8 @@ module internal Masks =
                 | struct (null, part) -> part
                 | struct (mask, part) -> Mask.maskedBy mask part
 
-    // Masks of more elements are looked at where the function runs.
-    let private mostKnown = 1L <<< 18
+    // Masks of more elements, or of more nodes, are looked at where the function runs.
+    let private mostKnown, mostNodes = 1L <<< 18, 64
 
     /// Whether a mask lets all pass whatever the data are: one of indices and constants, as that of causal attention is.
     let private isOpen (mask: Expr) : bool =
@@ -34,10 +34,15 @@ module internal Masks =
             if seen.Add e then
                 elements <- elements + int64 e.Shape.Length
                 match e.Op with
-                | Op.Variable _
-                | Op.Loop _
-                | Op.Branch _ -> isKnown <- false
-                | _ -> isKnown <- elements <= mostKnown
+                | Op.Const _
+                | Op.Literal _
+                | Op.Iota _
+                | Op.Elementwise _
+                | Op.Cast
+                | Op.Reshape -> isKnown <- elements <= mostKnown && seen.Count <= mostNodes
+                | Op.Einsum spec ->
+                    isKnown <- spec.Inputs.Length = 1 && elements <= mostKnown && seen.Count <= mostNodes
+                | _ -> isKnown <- false
                 Array.iter waiting.Push e.Args
         isKnown
         && (let known = Reference.evaluate [| mask |]

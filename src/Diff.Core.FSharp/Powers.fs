@@ -5,16 +5,18 @@ open System.Collections.Generic
 
 /// Two terms of a sum of which one is the other times W, a product of squares of its factors that is computed anyway, as in odd polynomials
 /// and their derivatives: a·F + b·F·W becomes F·(a + b·W), and a constant factor of the whole goes into a and b. The signs of a and b must agree: then
-/// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is.
+/// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is. b·W is no larger than
+/// what was computed before, and F has two factors at most, which meet in one order only, so that nothing overflows but within 1000 of the largest number.
 [<RequireQualifiedAccess>]
 module internal Powers =
-    /// Two such terms, W, and b for W as it is.
+    /// Two such terms, W, b for W as it is, and the most that W is multiplied with already.
     [<Struct>]
     type private Pair =
         { First: Term
           Second: Term
           Square: Expr
-          Times: float }
+          Times: float
+          Most: float }
 
     /// The factors that the second has beyond the first, if they are pairs of factors of the first.
     let private beyond (first: Expr[]) (second: Expr[]) : Expr[] voption =
@@ -34,11 +36,11 @@ module internal Powers =
         else
             ValueNone
 
-    // Constants as they are stored: none may become 0 or infinite, in float32 either.
-    let private isModest (c: float) = abs c > 1e-15 && abs c < 1e15
+    // Constants that take a number neither far beyond the largest nor far below the smallest.
+    let private isModest (c: float) = abs c >= 1e-3 && abs c <= 1e3
 
     let private pair (first: Term) (second: Term) : Pair voption =
-        if (first.Constant > 0.0) <> (second.Constant > 0.0) then
+        if first.Factors.Length > 2 || (first.Constant > 0.0) <> (second.Constant > 0.0) then
             ValueNone
         else
             match beyond first.Factors second.Factors with
@@ -62,7 +64,8 @@ module internal Powers =
                         { First = first
                           Second = second
                           Square = w.Node
-                          Times = second.Constant / w.Constant }
+                          Times = second.Constant / w.Constant
+                          Most = (squares |> Seq.map _.Constant |> Seq.max) / w.Constant }
 
     /// The first such pair of a sum.
     let private find (terms: Term list) : Pair voption =
@@ -79,6 +82,13 @@ module internal Powers =
                 | found :: _ -> found
                 | [] -> search rest
         search terms
+
+    /// Whether a and b are numbers to multiply with, with a factor.
+    let private allows (factor: float) (pair: Pair) =
+        let times = factor * pair.Times
+        isModest (factor * pair.First.Constant)
+        && isModest times
+        && abs times <= pair.Most
 
     /// factor·F·(a + b·W).
     let private product (factor: float) (pair: Pair) (result: NodeMap<Expr>) : Expr =
@@ -105,11 +115,10 @@ module internal Powers =
             if SumTerms.isSum e && not (inner.Contains e) then
                 let terms = SumTerms.ofSum uses inner e
                 match find terms with
-                | ValueSome pair when isModest pair.First.Constant && isModest pair.Times ->
+                | ValueSome pair when allows 1.0 pair ->
                     if terms.Length = 2 then
                         match multiplied.TryGetValue e with
-                        | true, (node, c) when isModest (c * pair.First.Constant) && isModest (c * pair.Times) ->
-                            ValueSome(struct (node, product c pair))
+                        | true, (node, c) when allows c pair -> ValueSome(struct (node, product c pair))
                         | _ -> ValueSome(struct (e, product 1.0 pair))
                     else
                         let make (result: NodeMap<Expr>) =

@@ -54,7 +54,7 @@ module internal SumTerms =
               Factors = factors |> Seq.sortBy _.Id |> Array.ofSeq
               Products = products }
 
-    /// The terms of a sum: through additions, subtractions and negations that nobody else needs, which are added to `inner`.
+    /// The terms of a sum: through additions and subtractions that nobody else needs, which are added to `inner`.
     let ofSum (uses: NodeMap<int>) (inner: HashSet<Expr>) (sum: Expr) : Term list =
         let waiting = Stack<struct (Expr * float)>([ struct (sum, 1.0) ])
         let mutable terms, count = [], 0

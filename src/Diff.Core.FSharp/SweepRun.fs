@@ -57,7 +57,7 @@ type internal SweepRun(plan: LoopPlan) =
     let mutable movings = 0
     let mutable turnings = 0
     let mutable owned: Block | null = null
-    // For how many iterations there is memory at first, of a loop whose length is not known: as many as the run before needed.
+    // For how many iterations there is memory at first, of a loop whose length is not known: for as many as the longest run so far, unless that was too much to keep.
     let leastRoom = 64
     let mutable roomBefore = leastRoom
     // The run that has the record of the first sweep, if this one does without it.
@@ -498,10 +498,10 @@ type internal SweepStep(plan: LoopPlan, args: Place[], result: Place, room: Plac
                 if run.IsRecorded then
                     isLent <- true
                     loan.Give(where, lend run)
+        finally
             match it.Borrows with
             | null -> ()
             | loan -> loan.IsRead where
-        finally
             if not isLent then
                 giveBack run
     override _.Text =

@@ -12,7 +12,8 @@ internal static unsafe partial class GemmDriver<T, V, S>
     private const int ATileRows = 8;
 
     /// <summary>Whether A is copied first. Where each step along k is in another line of the cache, a tile of 8 rows reads an eighth of each line, and by
-    /// steps that fill a few sets of the cache only: that costs more than a copy unless few columns use it.</summary>
+    /// steps that fill a few sets of the cache only: that costs more than a copy unless few columns use it (512 rows, depth 1024, 128 columns: 78 GFLOP/s as it lies,
+    /// 88 copied; one thread, float).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool PacksA(GemmPlan p) => p.AIsScattered && p.Depth >= 16 && p.N >= (p.ADepthStride == GemmPlan.Irregular ? 48 : 64);
 
@@ -60,6 +61,8 @@ internal static unsafe partial class GemmDriver<T, V, S>
 
     private const int PackAhead = 16;
 
+    /// <summary>Asks for what is copied that many steps later: rows in other pages are not foreseen by the machine. Measured on the gradients of weights, where an
+    /// operand of 2 MB comes from L3: 4 to 10 % of the product. Other machines than x86 go without.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Ahead(T* source, int bytes)
     {

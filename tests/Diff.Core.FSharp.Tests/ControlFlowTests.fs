@@ -723,3 +723,38 @@ let ``latex says below the formula what loops and branches stand for`` () =
     let text = Print.Latex y.Head
     Assert.Contains(@"y = \begin{cases} \sin\left(x\right) & \text{if } a_{1} \\", text)
     Assert.Contains(@"\text{where } f_{2}", text)
+
+[<Fact>]
+let ``loops that lend their states give the serial bits on many threads, and after a run that was cancelled``
+    ()
+    =
+    let compiled =
+        new CompiledFunction(fun (xs: Expr[]) ->
+            let grow (s: Expr list) = [ s[0] * 1.05 + xs[1] ]
+            [| whileLoop (fun s -> less (sum s[0]) (scalar 60.0)) grow [ xs[0] ]
+               |> List.head
+               |> sum |])
+    let inputs (k: int) =
+        [| NDArray.Create(Array.init 7 (fun i -> float (i + k) / 9.0), Shape [| 7 |])
+           NDArray.Create(Array.init 7 (fun i -> float (i * k + 1) / 40.0), Shape [| 7 |]) |]
+    let bits k =
+        let struct (value, gradient) = compiled.ValueAndGradient(inputs k)
+        [| yield! value.ToArray<float>()
+           for g in Array.choose Option.ofObj gradient do
+               yield! g.ToArray<float>() |]
+        |> Array.map BitConverter.DoubleToInt64Bits
+    let serial = Array.init 6 bits
+    let work (caller: int) =
+        for turn in 0..39 do
+            let k = (caller + turn) % 6
+            if turn % 10 = 9 then
+                let run () =
+                    compiled.ValueAndGradient(inputs k, Threading.CancellationToken true) |> ignore
+                Assert.ThrowsAny<OperationCanceledException> run |> ignore
+            Assert.Equal<int64[]>(serial[k], bits k)
+    Array.init 6 (fun caller ->
+        Threading.Tasks.Task.Factory.StartNew(
+            (fun () -> work caller),
+            Threading.Tasks.TaskCreationOptions.LongRunning
+        ))
+    |> Threading.Tasks.Task.WaitAll

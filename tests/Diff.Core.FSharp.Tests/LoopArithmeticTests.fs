@@ -127,7 +127,7 @@ let ``constants go into polynomials of odd powers`` () =
         [| cubic
            derivative
            y - 2.0 * x - 3.0 * (x * x) * x
-           -(x * y) - (x * y) * (5.0 * (x * x)) * 2.0
+           -(x * y) - (x * y) * (5.0 * (x * x))
            (x + 0.04 * x * x * x) * -3.0
            (y - x * x * 0.1 * x) - x |]
     for part in parts do
@@ -136,6 +136,34 @@ let ``constants go into polynomials of odd powers`` () =
     let values = Array.init 3000 (fun i -> float (float32 (i - 1500) / 400.0f))
     let x = array DType.Float32 [ 3000 ] values
     agree 5e-7 0.0 [| 0.8 * (x + 0.04 * x * x * x); -2.0 * (x + x * x * (0.3 * x)) - x * x |]
+
+[<Fact>]
+let ``nothing overflows or becomes nothing that does not as written`` () =
+    let sizes = [| 0.0; 1e-38; 1e-30; -1e-20; 1.0; 1e18; -1.3e19; 1e20; 1e30; 1e38 |]
+    let n = sizes.Length
+    // x, y and z: all triples.
+    let spread step =
+        array DType.Float32 [ n * n * n ] (Array.init (n * n * n) (fun i -> sizes[i / step % n]))
+    let x, y, z = spread (n * n), spread n, spread 1
+    let roots =
+        [| x * y + 3.0 * ((x * x) * (x * y))
+           1000.0 * ((x * x) * (y * x)) + y * x
+           (y * z) * x + ((z * z * z) * y) * x
+           0.8 * (x + 0.04 * x * x * x)
+           y + 3.0 * (0.04 * x * x) * (0.4 * y * x) + 0.4 * y * x
+           1e-30 * x + 1e30 * x
+           (x * y) * 1e-12 + (y * x) * 1e12 + z |]
+    let expected = Reference.evaluate roots |> Array.map floats
+    for tier in [ Tier.Tiles; Tier.Compiled ] do
+        let actual = run tier roots
+        for k in 0 .. roots.Length - 1 do
+            for i in 0 .. n * n * n - 1 do
+                let e, a = expected[k][i], actual[k][i]
+                // Within a factor of 1000 of the largest number infinities are allowed, and what is denormal has few digits.
+                if abs e < 3e35 then
+                    Assert.True(near 1e-5 1e-37 e a, $"sum {k}, element {i}: {a:R}, not {e:R}")
+                elif not (Double.IsNaN e) then
+                    Assert.False(Double.IsNaN a, $"sum {k}, element {i}: NaN, not {e:R}")
 
 [<Fact>]
 let ``sums that may cancel, or whose squares nobody computes, stay`` () =

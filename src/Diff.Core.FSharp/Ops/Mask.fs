@@ -206,8 +206,8 @@ module internal Mask =
             )
         | _ -> sums
 
-    // A mask lies near. Long chains are not looked through again for each of their nodes.
-    let private mostSteps = 64
+    // A mask lies near. Long chains and sums are not looked through again for each of their nodes.
+    let private mostSteps, mostNodes = 64, 512
 
     /// Numbers above 0 where something of a cotangent passes a chosen mask; null if it has none. The mask is looked for below operations that
     /// move and add up elements, and below one product, in which one masked factor is enough.
@@ -226,6 +226,7 @@ module internal Mask =
                         waiting.Push(struct (a, isFactor, steps))
                 match e.Op with
                 | _ when isZero e -> region.Add e
+                | _ when region.Count = mostNodes -> isMasked <- false
                 | Op.Elementwise Fn.Where ->
                     let struct (mask, _) = unmasked null e
                     masks[e] <- if isNull mask then null else chosen (nonNull mask)
@@ -259,7 +260,8 @@ module internal Mask =
                         |> Array.choose (fun (labels, x) ->
                             match numbers[x] with
                             | null -> None
-                            | n -> Some(summed spec.Output labels n))
+                            // As 0 and 1: counts of counts may be infinite, and 0·∞ lets nothing pass.
+                            | n -> Some(summed spec.Output labels (passing (positive n) n.DType)))
                     match factors with
                     | [||] -> null
                     | factors ->

@@ -69,12 +69,19 @@ type internal Loan(reads: Feed[], borrowers: int) =
     member _.Give(where: nativeint, loan: Lent) : unit =
         loan.Left <- borrowers
         lock lent (fun () -> lent.Add(struct (where, loan)))
-    /// What an earlier run left that did not come to its end goes.
+    /// What an earlier run left that did not come to its end goes back.
     member _.Forget(where: nativeint) : unit =
-        lock lent (fun () ->
-            match find where with
-            | -1 -> ()
-            | at -> lent.RemoveAt at)
+        let left: Lent | null =
+            lock lent (fun () ->
+                match find where with
+                | -1 -> null
+                | at ->
+                    let struct (_, loan) = lent[at]
+                    lent.RemoveAt at
+                    loan)
+        match left with
+        | null -> ()
+        | loan -> loan.Release()
     member _.TryFind(where: nativeint) : obj | null =
         lock lent (fun () ->
             match find where with
