@@ -147,29 +147,46 @@ module internal ShareSweeps =
                                 )
                             Sweep(sweep.Reverse, sweep.Init, feeds[j].ToArray(), body, sweep.IsSimple)) }
 
-    let run (roots: Expr[]) : Expr[] =
-        let nodes = Graph.topological roots
+    /// What each loop takes from others: by its own sweep, feed or part, which part of whose value.
+    [<Sealed>]
+    type private Shared(nodes: Expr[]) =
         let owners = owners nodes
-        let isTaken (node: Expr) j =
+        let asked = NodeMap<Asked | null>()
+        let taken = HashSet<struct (int64 * int)>()
+        let feeds = Dictionary<struct (int64 * Feed), struct (Expr * int)>()
+        let parts = Dictionary<struct (int64 * LoopPart), struct (Expr * int)>()
+
+        /// Whether another loop has the sweep too, and begins with it earlier.
+        let isOfAnother (node: Expr) j =
             match owners.TryGetValue(struct (node.Id, j)) with
             | true, owner -> not (obj.ReferenceEquals(owner.Loop, node))
             | _ -> false
-        let asked = NodeMap<Asked | null>()
-        // What each loop takes from others: by its own sweep, feed or part, which part of whose value.
-        let taken = Dictionary<struct (int64 * int), bool>()
-        let feeds = Dictionary<struct (int64 * Feed), struct (Expr * int)>()
-        let parts = Dictionary<struct (int64 * LoopPart), struct (Expr * int)>()
-        let ofOwner (owner: Owner) (feed: Feed) =
+
+        /// What a feed is called in the loop that has the sweep.
+        let feedOf (owner: Owner) (feed: Feed) =
             match feed with
             | Feed.State(_, s) -> Feed.State(owner.Sweep, s)
             | Feed.After(_, s) -> Feed.After(owner.Sweep, s)
             | Feed.Output(_, o) -> Feed.Output(owner.Sweep, o)
             | feed -> feed
-        let take (node: Expr) (it: Iteration) j =
-            let owner = owners[struct (node.Id, j)]
-            let whose = (iterationOf owner.Loop).Value
-            let struct (read, shown) = readOf it j
-            // What is not there yet, and of what type.
+
+        /// What a part is called there.
+        let partOf (owner: Owner) (part: LoopPart) =
+            match part with
+            | LoopPart.Final(_, s) -> LoopPart.Final(owner.Sweep, s)
+            | LoopPart.Stacked(_, o) -> LoopPart.Stacked(owner.Sweep, o)
+
+        /// What is asked of a loop so far.
+        let askedOf (loop: Expr) (it: Iteration) : Asked =
+            match asked[loop] with
+            | null ->
+                let made = Asked it
+                asked[loop] <- made
+                made
+            | known -> known
+
+        /// Whether what is not there yet is within the bound of memory, and of a type that the owner's value can hold.
+        let fits (it: Iteration) j (read: Feed[]) (shown: LoopPart[]) (whose: Iteration) =
             let exprOf (feed: Feed) =
                 match feed with
                 | Feed.State(_, s)
@@ -178,150 +195,199 @@ module internal ShareSweeps =
                 | _ -> invalidOp "loop: only states and outputs are read"
             let bytes =
                 read |> Array.sumBy (fun feed -> int64 it.Length.Value * bytesOf (exprOf feed))
-            let fits =
-                bytes <= min it.MaxRecordBytes whose.MaxRecordBytes
-                && Seq.append (read |> Seq.map exprOf) (shown |> Seq.map it.PartOf)
-                   |> Seq.forall (fun e -> e.DType = whose.Packed || whose.Packed = DType.Float64)
-            if fits then
-                taken[struct (node.Id, j)] <- true
-                let asks =
-                    match asked[owner.Loop] with
-                    | null ->
-                        let made = Asked whose
-                        asked[owner.Loop] <- made
-                        made
-                    | known -> known
+            bytes <= min it.MaxRecordBytes whose.MaxRecordBytes
+            && Seq.append (read |> Seq.map exprOf) (shown |> Seq.map it.PartOf)
+               |> Seq.forall (fun e -> e.DType = whose.Packed || whose.Packed = DType.Float64)
+
+        /// What a loop reads of its sweep j is asked of the owner.
+        let take (node: Expr) (it: Iteration) j =
+            let owner = owners[struct (node.Id, j)]
+            let whose = (iterationOf owner.Loop).Value
+            let struct (read, shown) = readOf it j
+            if fits it j read shown whose then
+                taken.Add(struct (node.Id, j)) |> ignore
+                let asks = askedOf owner.Loop whose
                 for feed in read do
-                    feeds[struct (node.Id, feed)] <- struct (owner.Loop, asks.Feed(ofOwner owner feed))
+                    feeds[struct (node.Id, feed)] <- struct (owner.Loop, asks.Feed(feedOf owner feed))
                 for part in shown do
-                    let same =
+                    parts[struct (node.Id, part)] <- struct (owner.Loop, asks.Part(partOf owner part))
+
+        do
+            for node in nodes do
+                match iterationOf node with
+                | ValueSome it ->
+                    // The first sweeps of a loop, as long as others have them.
+                    for j in 0 .. it.Sweeps.Length - 1 do
+                        if isOfAnother node j then
+                            take node it j
+                | ValueNone -> ()
+
+        member _.IsEmpty = taken.Count = 0
+        /// Whether the loop takes what its sweep j gives from another.
+        member _.IsTaken(loop: Expr, j: int) : bool = taken.Contains(struct (loop.Id, j))
+        /// What others ask of the loop; null if nothing.
+        member _.Asked(loop: Expr) : Asked | null = asked[loop]
+        member _.Feed(loop: Expr, feed: Feed) : struct (Expr * int) = feeds[struct (loop.Id, feed)]
+        member _.TryPart(loop: Expr, part: LoopPart) : struct (Expr * int) voption =
+            match parts.TryGetValue(struct (loop.Id, part)) with
+            | true, place -> ValueSome place
+            | _ -> ValueNone
+
+    /// A loop without the sweeps that others run for it: those that stay have new numbers, and what is taken becomes slices of further arguments.
+    [<Sealed>]
+    type private Shortened(sweeps: Sweep[], args: Expr[], isTaken: int -> bool, valueOf: Feed -> Expr) =
+        let args = List<Expr>(args)
+        let placed = Dictionary<Feed, Feed>()
+        let number =
+            let mutable next = -1
+            Array.init sweeps.Length (fun j ->
+                if not (isTaken j) then
+                    next <- next + 1
+                next)
+        /// Where what a feed reads comes from now.
+        let move (feed: Feed) =
+            match feed with
+            | Feed.State(j, _)
+            | Feed.After(j, _)
+            | Feed.Output(j, _) when isTaken j ->
+                match placed.TryGetValue feed with
+                | true, known -> known
+                | _ ->
+                    args.Add(valueOf feed)
+                    placed[feed] <- Feed.Slice(args.Count - 1)
+                    placed[feed]
+            | Feed.State(j, s) -> Feed.State(number[j], s)
+            | Feed.After(j, s) -> Feed.After(number[j], s)
+            | Feed.Output(j, o) -> Feed.Output(number[j], o)
+            | feed -> feed
+        let left =
+            [| for j in 0 .. sweeps.Length - 1 do
+                   if not (isTaken j) then
+                       let sweep = sweeps[j]
+                       Sweep(
+                           sweep.Reverse,
+                           sweep.Init,
+                           Array.map move sweep.Feeds,
+                           sweep.Body,
+                           sweep.IsSimple
+                       ) |]
+
+        member _.Args = args
+        member _.Sweeps = left
+        member _.Move(feed: Feed) : Feed = move feed
+
+        /// The parts that the loop itself still gives, and where each of all stands among these.
+        member _.Parts(all: LoopPart[]) : struct (LoopPart[] * int[]) =
+            let own = List<LoopPart>()
+            let places =
+                all
+                |> Array.map (fun part ->
+                    match part with
+                    | LoopPart.Final(j, s) when not (isTaken j) -> own.Add(LoopPart.Final(number[j], s))
+                    | LoopPart.Stacked(j, o) when not (isTaken j) -> own.Add(LoopPart.Stacked(number[j], o))
+                    | _ -> ()
+                    own.Count - 1)
+            struct (own.ToArray(), places)
+
+    /// The graph made anew, each loop with what it takes and what is asked of it.
+    [<Sealed>]
+    type private Rewriting(shared: Shared) =
+        let made = NodeMap<Expr | null>()
+        let places = NodeMap<int[]>() // where the parts that are asked for stand among those of the loop now
+        let pieces = NodeMap<Expr[] | null>()
+
+        /// A part of what the value of a loop is now.
+        let valueOf (struct (owner: Expr, k: int)) : Expr =
+            (Iterated.Parts(nonNull made[owner]))[(places[owner])[k]]
+
+        /// A window of a loop's value that lies within one of its pieces.
+        let windowOf (original: Expr) (node: Expr) : Expr =
+            match original.Op with
+            | Op.Slice([| start |], [| step |]) when original.Shape.Length > 0 ->
+                match pieces[original.Args[0]] with
+                | null -> node
+                | found ->
+                    let last = start + step * (original.Shape.Length - 1)
+                    let starts = found |> Array.scan (fun at (piece: Expr) -> at + piece.Shape.Length) 0
+                    let k = starts |> Array.findIndexBack (fun at -> at <= min start last)
+                    if k < found.Length && max start last < starts[k + 1] then
+                        Window.slice [| start - starts[k] |] [| step |] original.Shape found[k]
+                    else
+                        node
+            | _ -> node
+
+        /// What the loop's value was, part by part: parts of its own, those of others, and those that are arguments.
+        let piecesOf (original: Expr) (it: Iteration) (loop: Shortened) (value: Expr) : Expr[] =
+            let mutable at = 0
+            it.Parts
+            |> Array.map (fun part ->
+                match shared.TryPart(original, part) with
+                | ValueSome place -> Pack.flat original.DType (valueOf place)
+                | ValueNone ->
+                    let length = Pack.length it.Packed (it.ShapeOf part) (it.PartOf part).DType
+                    let start = at
+                    at <- at + length
+                    let argument =
                         match part with
-                        | LoopPart.Final(_, s) -> LoopPart.Final(owner.Sweep, s)
-                        | LoopPart.Stacked(_, o) -> LoopPart.Stacked(owner.Sweep, o)
-                    parts[struct (node.Id, part)] <- struct (owner.Loop, asks.Part same)
-        for node in nodes do
-            match iterationOf node with
-            | ValueSome it ->
-                // The first sweeps of a loop, as long as others have them.
-                for j in 0 .. it.Sweeps.Length - 1 do
-                    if isTaken node j then
-                        take node it j
-            | ValueNone -> ()
-        if taken.Count = 0 then
+                        | LoopPart.Stacked(j, o) ->
+                            match Array.IndexOf(it.Sweeps[j].Body.Inputs, it.Sweeps[j].Output o) with
+                            | -1 -> ValueNone
+                            | k ->
+                                match loop.Move(it.Sweeps[j].Feeds[k]) with
+                                | Feed.Slice a -> ValueSome a
+                                | _ -> ValueNone
+                        | LoopPart.Final _ -> ValueNone
+                    match argument with
+                    | ValueSome a -> Pack.flat original.DType loop.Args[a]
+                    | ValueNone -> Pack.window start length value)
+
+        /// A loop with what it takes and what is asked of it, as the value that it was.
+        let loopOf (original: Expr) (node: Expr) (it: Iteration) : Expr =
+            let asks = shared.Asked original
+            let now =
+                match asks with
+                | null -> it
+                | asks -> asks.Iteration
+            let loop =
+                Shortened(
+                    now.Sweeps,
+                    node.Args,
+                    (fun j -> shared.IsTaken(original, j)),
+                    (fun feed -> valueOf (shared.Feed(original, feed)))
+                )
+            let struct (own, placesNow) = loop.Parts now.Parts
+            places[original] <- placesNow
+            if loop.Sweeps.Length = it.Sweeps.Length && isNull asks then
+                made[original] <- node
+                node
+            else
+                Graph.within node.Scope (fun () ->
+                    let value =
+                        if loop.Sweeps.Length = 0 then
+                            node
+                        else
+                            Iterated.Node(
+                                { now with
+                                    Sweeps = loop.Sweeps
+                                    Parts = own },
+                                loop.Args.ToArray()
+                            )
+                    made[original] <- value
+                    let found = piecesOf original it loop value
+                    pieces[original] <- found
+                    Window.concat 0 found)
+
+        member _.Replace (original: Expr) (node: Expr) : Expr =
+            match iterationOf original with
+            | ValueNone -> windowOf original node
+            | ValueSome it -> loopOf original node it
+
+    /// The graph with loops that take from others the sweeps that these have run.
+    let run (roots: Expr[]) : Expr[] =
+        let nodes = Graph.topological roots
+        let shared = Shared nodes
+        if shared.IsEmpty then
             roots
         else
-            let made = NodeMap<Expr | null>()
-            let places = NodeMap<int[]>() // where the parts that are asked for stand among those of the loop now
-            let valueOf (struct (owner: Expr, k: int)) : Expr =
-                (Iterated.Parts(nonNull made[owner]))[(places[owner])[k]]
-            let pieces = NodeMap<Expr[] | null>()
-            /// A window of a loop's value that lies within one of its pieces.
-            let windowOf (original: Expr) (node: Expr) : Expr =
-                match original.Op with
-                | Op.Slice([| start |], [| step |]) when original.Shape.Length > 0 ->
-                    match pieces[original.Args[0]] with
-                    | null -> node
-                    | found ->
-                        let last = start + step * (original.Shape.Length - 1)
-                        let starts = found |> Array.scan (fun at (piece: Expr) -> at + piece.Shape.Length) 0
-                        let k = starts |> Array.findIndexBack (fun at -> at <= min start last)
-                        if k < found.Length && max start last < starts[k + 1] then
-                            Window.slice [| start - starts[k] |] [| step |] original.Shape found[k]
-                        else
-                            node
-                | _ -> node
-            let replace (original: Expr) (node: Expr) : Expr =
-                match iterationOf original with
-                | ValueNone -> windowOf original node
-                | ValueSome it ->
-                    let isGone j =
-                        taken.ContainsKey(struct (original.Id, j))
-                    let now =
-                        match asked[original] with
-                        | null -> it
-                        | asks -> asks.Iteration
-                    let number =
-                        let mutable next = -1
-                        Array.init it.Sweeps.Length (fun j ->
-                            if not (isGone j) then
-                                next <- next + 1
-                            next)
-                    let args = List<Expr>(node.Args)
-                    let placed = Dictionary<Feed, Feed>()
-                    let move (feed: Feed) =
-                        match feed with
-                        | Feed.State(j, _)
-                        | Feed.After(j, _)
-                        | Feed.Output(j, _) when isGone j ->
-                            match placed.TryGetValue feed with
-                            | true, known -> known
-                            | _ ->
-                                args.Add(valueOf feeds[struct (original.Id, feed)])
-                                placed[feed] <- Feed.Slice(args.Count - 1)
-                                placed[feed]
-                        | Feed.State(j, s) -> Feed.State(number[j], s)
-                        | Feed.After(j, s) -> Feed.After(number[j], s)
-                        | Feed.Output(j, o) -> Feed.Output(number[j], o)
-                        | feed -> feed
-                    let sweeps =
-                        [| for j in 0 .. it.Sweeps.Length - 1 do
-                               if not (isGone j) then
-                                   let sweep = now.Sweeps[j]
-                                   Sweep(
-                                       sweep.Reverse,
-                                       sweep.Init,
-                                       Array.map move sweep.Feeds,
-                                       sweep.Body,
-                                       sweep.IsSimple
-                                   ) |]
-                    let own = List<LoopPart>()
-                    places[original] <-
-                        now.Parts
-                        |> Array.map (fun part ->
-                            match part with
-                            | LoopPart.Final(j, s) when not (isGone j) ->
-                                own.Add(LoopPart.Final(number[j], s))
-                            | LoopPart.Stacked(j, o) when not (isGone j) ->
-                                own.Add(LoopPart.Stacked(number[j], o))
-                            | _ -> ()
-                            own.Count - 1)
-                    if sweeps.Length = it.Sweeps.Length && isNull asked[original] then
-                        made[original] <- node
-                        node
-                    else
-                        Graph.within node.Scope (fun () ->
-                            let value =
-                                if sweeps.Length = 0 then
-                                    node
-                                else
-                                    Iterated.Node(
-                                        { now with
-                                            Sweeps = sweeps
-                                            Parts = own.ToArray() },
-                                        args.ToArray()
-                                    )
-                            made[original] <- value
-                            // Parts of its own, those of others, and those that are arguments.
-                            let mutable at = 0
-                            let piece (part: LoopPart) =
-                                let length = Pack.length it.Packed (it.ShapeOf part) (it.PartOf part).DType
-                                match parts.TryGetValue(struct (original.Id, part)) with
-                                | true, place -> Pack.flat original.DType (valueOf place)
-                                | _ ->
-                                    let start = at
-                                    at <- at + length
-                                    match part with
-                                    | LoopPart.Stacked(j, o) ->
-                                        match
-                                            Array.IndexOf(it.Sweeps[j].Body.Inputs, it.Sweeps[j].Output o)
-                                        with
-                                        | -1 -> Pack.window start length value
-                                        | k ->
-                                            match move (it.Sweeps[j].Feeds[k]) with
-                                            | Feed.Slice a -> Pack.flat original.DType args[a]
-                                            | _ -> Pack.window start length value
-                                    | LoopPart.Final _ -> Pack.window start length value
-                            let found = it.Parts |> Array.map piece
-                            pieces[original] <- found
-                            Window.concat 0 found)
-            Graph.rebuild replace nodes roots
+            let rewriting = Rewriting shared
+            Graph.rebuild rewriting.Replace nodes roots

@@ -114,6 +114,22 @@ let ``B-23: twice the depth takes twice the memory`` () =
     Assert.InRange(allocated 40_000 / allocated 20_000, 1.5, 2.5)
 
 [<Fact>]
+let ``masks of a long chain take as much as it is long`` () =
+    let allocated n =
+        let w, x =
+            variableOf "w" (NDArray.Create(Array.create 4 0.1, Shape [| 2; 2 |])),
+            variableOf "x" (NDArray.Create(Array.create 6 0.5, Shape [| 3; 2 |]))
+        let mutable h = x
+        for _ in 1..n do
+            h <- h + matmul (tanh (matmul h w)) w
+        let y = sum (where (less x (scalar 0.7)) h (scalar 0.0))
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        grads y [ w; x ] |> ignore
+        float (GC.GetAllocatedBytesForCurrentThread() - before)
+    allocated 100 |> ignore
+    Assert.InRange(allocated 4000 / allocated 2000, 1.5, 2.5)
+
+[<Fact>]
 let ``a plan that has run before allocates nothing`` () =
     let x, y = variable "x" 3.0, variable "y" 4.0
     let z = x * y + exp (x + 3.0)
