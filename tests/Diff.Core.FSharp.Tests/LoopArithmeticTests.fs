@@ -139,7 +139,7 @@ let ``constants go into polynomials of odd powers`` () =
 
 [<Fact>]
 let ``nothing overflows or becomes nothing that does not as written`` () =
-    let sizes = [| 0.0; 1e-38; 1e-30; -1e-20; 1.0; 1e18; -1.3e19; 1e20; 1e30; 1e38 |]
+    let sizes = [| 0.0; 1e-38; 1e-30; -1e-20; 1.0; 1e15; -1e17; 1e20; 1e30; 1e38 |]
     let n = sizes.Length
     // x, y and z: all triples.
     let spread step =
