@@ -10,10 +10,13 @@ module internal Patterns =
         | Op.Const c -> ValueSome c.AsFloat
         | _ -> ValueNone
 
-    let (|IsZero|_|) (e: Expr) =
+    /// Whether a value is the constant 0.
+    let isZero (e: Expr) =
         match e.Op with
         | Op.Const c -> c.AsFloat = 0.0
         | _ -> false
+
+    let (|IsZero|_|) (e: Expr) = isZero e
 
     let (|IsOne|_|) (e: Expr) =
         match e.Op with

@@ -7,11 +7,6 @@ open System.Collections.Generic
 /// there or not.
 [<RequireQualifiedAccess>]
 module internal Mask =
-    let private isZero (e: Expr) =
-        match e.Op with
-        | Op.Const c -> c.AsFloat = 0.0
-        | _ -> false
-
     /// Nodes of masks that go back to a `where` of the caller's.
     let inWhere (make: unit -> 'T) : 'T =
         let outer = Scope.Current
@@ -141,7 +136,6 @@ module internal Mask =
         | mask -> Expr.Map(Fn.Where, [| mask; value; Expr.ZerosLike value |])
 
     let private sameMask (a: Expr) (b: Expr) =
-        let same (a: Expr) (b: Expr) = obj.ReferenceEquals(a, b)
         same a b
         || (a.Args.Length > 0
             && a.Args.Length = b.Args.Length

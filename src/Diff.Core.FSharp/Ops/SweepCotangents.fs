@@ -116,7 +116,7 @@ type internal SweepCotangents
         |> Array.choose (fun ((feed, _), g) ->
             match g with
             | null -> None
-            | g when SweepDraft.isZero g -> None
+            | g when isZero g -> None
             | g -> Some(feed, g))
 
     /// The cotangent of a state before the iteration.

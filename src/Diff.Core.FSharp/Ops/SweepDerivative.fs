@@ -40,7 +40,7 @@ module internal SweepDerivative =
             else
                 match Pack.tryPart loop.Starts[k] (Pack.length it.Packed (it.ShapeOf part) e.DType) g with
                 | null -> null
-                | flat when SweepDraft.isZero flat -> null
+                | flat when isZero flat -> null
                 | flat ->
                     Reshape.make (it.ShapeOf part) flat
                     |> Elementwise.makeCast (DType.ofDerivative e.DType)

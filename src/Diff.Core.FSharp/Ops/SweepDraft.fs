@@ -52,12 +52,6 @@ type internal SweepDraft(index: int) =
 /// What the derivatives of loops are made of, in both directions.
 [<RequireQualifiedAccess>]
 module internal SweepDraft =
-    /// Whether a derivative is known to be 0.
-    let isZero (e: Expr) =
-        match e.Op with
-        | Op.Const c -> c.AsFloat = 0.0
-        | _ -> false
-
     /// The derivative of what none passes through.
     let zeros (e: Expr) = Expr.NoDerivative e
 
