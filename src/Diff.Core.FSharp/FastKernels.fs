@@ -36,7 +36,7 @@ module internal FastKernels =
                 Seq.forall (fun (a, b) -> strides[a] = extents[b] * strides[b]) (Seq.pairwise long)
             if fits then ValueSome strides[last] else ValueNone
 
-    // ---- Parts: concatenation, zeros around an array ---------------------------------------------------------------------
+    // ---- Zeros around an array -------------------------------------------------------------------------------------------
 
     let private join size (parts: struct (StridedCopy * Place * int)[]) bytes (into: Place) : MemoryStep =
         JoinStep(
@@ -46,29 +46,6 @@ module internal FastKernels =
             into,
             bytes
         )
-
-    let private concat axis (node: Expr) (strides: int[][]) : FastKernel =
-        let size = DType.size node.DType
-        let target = Shape.strides node.Shape.Dims
-        let mutable start = 0
-        let copies =
-            Array.map2
-                (fun (x: Expr) xs ->
-                    let at = start
-                    start <- start + x.Shape[axis] * target[axis]
-                    struct (StridedCopy(size, x.Shape.Dims, xs, target), at))
-                node.Args
-                strides
-        { Make =
-            fun froms into ->
-                let lies (struct (_, from: Place, at)) =
-                    from = Place(into.Entry, into.Bytes + nativeint (at * size))
-                let parts =
-                    Array.map2 (fun (struct (copy, at)) from -> struct (copy, from, at)) copies froms
-                    |> Array.filter (lies >> not)
-                join size parts (int64 (bytesOf node)) into
-          Flops = 0.0
-          Bytes = 2.0 * bytesOf node }
 
     /// The elements that an array with steps along its axes leaves free of the whole, as regular parts: where each starts, its extents and
     /// its strides. Axis by axis: what is before, after and between, where the axes before are within the array.
@@ -314,7 +291,6 @@ module internal FastKernels =
     /// A step for the node that reads its operands with these strides; none if there is no kernel, or it cannot read them so.
     let tryMake (node: Expr) (strides: int[][]) : FastKernel voption =
         match node.Op with
-        | Op.Concat axis -> ValueSome(concat axis node strides)
         | Op.Embed(starts, steps) -> ValueSome(embed starts steps node strides)
         | Op.Gather axis -> gather axis node strides
         | Op.ScatterAdd axis -> scatterAdd axis node strides

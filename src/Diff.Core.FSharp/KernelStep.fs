@@ -101,15 +101,17 @@ module internal KernelStep =
         match node.Op with
         | _ when draft.Terms.IsSum i ->
             draft.Memory.Allot(u, i)
-            SumSteps.sum draft i (draft.Terms.Of i)
+            SumSteps.sum draft i
         | Op.Einsum _ when Terms.IsProduct node ->
             draft.Memory.Allot(u, i)
-            SumSteps.product draft [| i |] (draft.Memory.PlaceOf i) false
+            SumSteps.product draft i [| i |] false
         | Op.Reshape
         | Op.Slice _
         | Op.Einsum _ when (View.tryMake node (View.own node.Args[0])).IsSome && node.Shape.Length > 0 ->
             move draft u i
-        | Op.Concat _ when draft.Memory.IsWhole i -> () // its parts have been computed where they belong
+        | Op.Concat _ ->
+            draft.Memory.Allot(u, i)
+            SumSteps.join draft i (draft.Terms.Parts i).Value
         | Op.Loop loop -> inner draft u i (SweepStep.make draft.Inner (Iterated.Of loop))
         | Op.Branch branches -> inner draft u i (BranchStep.make draft.Inner (Branches.Of branches))
         | _ -> byKernel draft u i

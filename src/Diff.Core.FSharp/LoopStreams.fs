@@ -129,10 +129,9 @@ module internal LoopStreams =
             f.Members
             |> Array.map (fun i ->
                 if fuser.IsStored i then
-                    let node = graph.Nodes[i]
                     add
-                        (StreamOf.Result(i, f.Along (fuser.MapOf i) (Shape.strides node.Shape.Dims)))
-                        node.DType
+                        (StreamOf.Result(i, f.Along (fuser.MapOf i) (graph.StridesOf i)))
+                        graph.Nodes[i].DType
                 else
                     -1)
         { All = all.ToArray()

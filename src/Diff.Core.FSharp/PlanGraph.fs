@@ -31,6 +31,21 @@ type internal PlanGraph(roots: Expr[]) =
     member _.Arg(i: int, k: int) : int = args[i][k]
     /// Where the elements of each node lie.
     member _.Views = views
+    /// The strides with which a node lies that is computed.
+    member this.StridesOf(i: int) : int[] =
+        if this.IsView i then
+            Shape.strides nodes[i].Shape.Dims
+        else
+            views[i].Strides
+    /// Gives nodes that are computed other strides than those of row-major order; what is a view of them follows, and has to be one still.
+    member this.LayOut(strides: int -> int[] voption) : unit =
+        for i in 0 .. nodes.Length - 1 do
+            if this.IsView i then
+                views[i] <- (View.tryMake nodes[i] views[args[i][0]]).Value
+            else
+                match strides i with
+                | ValueSome strides -> views[i] <- { views[i] with Strides = strides }
+                | ValueNone -> ()
     /// The positions of the roots.
     member _.Roots = rootOf
     member _.IsRoot(i: int) = isRoot[i]

@@ -94,12 +94,8 @@ type internal PlanMemory
                 // What nobody reads is given back at once; it is computed all the same.
                 dying[max u lastRead[i]].Add i
 
-    /// Whether the node is computed within a concatenation.
+    /// Whether the node is computed within another.
     member _.IsPart(i: int) = parts[i].IsSome
-
-    /// Whether all operands of a concatenation are computed within it.
-    member _.IsWhole(c: int) =
-        hasParts[c] && Joined.fill graph parts c
 
     /// Whether unit u is the last to read s, whose memory then is free.
     member _.IsDying(u: int, s: int) =

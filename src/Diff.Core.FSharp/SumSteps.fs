@@ -28,8 +28,8 @@ module internal SumSteps =
                 { Einsum.Operand.Starts = starts |> Array.map (fun start -> start - least)
                   Einsum.Operand.Strides = strides })
 
-    /// Products of one form, added up: operands in the same block of memory are reached by offsets, so that it is one product.
-    let product (draft: PlanDraft) (terms: int[]) (target: Place) accumulate : unit =
+    /// Products of one form, added up to node i: operands in the same block of memory are reached by offsets, so that it is one product.
+    let product (draft: PlanDraft) i (terms: int[]) accumulate : unit =
         let node = draft.Graph.Nodes[terms[0]]
         let spec =
             match node.Op with
@@ -37,13 +37,13 @@ module internal SumSteps =
             | op -> invalidOp $"plan: {Formula.opText op} is no product"
         let struct (a, x) = operand draft terms 0
         let struct (b, y) = operand draft terms 1
-        let plan = Einsum.productPlan spec node x y (Shape.strides node.Shape.Dims)
+        let plan = Einsum.productPlan spec node x y (draft.Graph.StridesOf i)
         let read =
             float terms.Length
             * float (node.Args[0].Shape.Length + node.Args[1].Shape.Length)
         let dtype: LoopType = LanguagePrimitives.EnumOfValue(byte node.DType)
         draft.Steps.Add
-            { Action = OnMemory(ProductMemoryStep(plan, dtype, accumulate, a, b, target))
+            { Action = OnMemory(ProductMemoryStep(plan, dtype, accumulate, a, b, draft.Memory.PlaceOf i))
               Nodes = terms |> Array.map (fun t -> draft.Graph.Nodes[t])
               Kind = "product"
               Flops = 2.0 * float plan.Batch * float plan.Rows * float plan.Cols * float plan.Depth
@@ -69,16 +69,16 @@ module internal SumSteps =
               Flops = 0.0
               Bytes = float bytes }
 
-    /// Where a window of the sum i begins, in elements, and its strides.
+    /// Where a window of node i begins, in elements, and its strides.
     let private lies (draft: PlanDraft) i (window: PlacedTerm) : struct (int * int[]) =
-        let own = Shape.strides draft.Graph.Nodes[i].Shape.Dims
+        let own = draft.Graph.StridesOf i
         struct (Array.fold2 (fun sum start stride -> sum + start * stride) 0 window.Starts own,
                 Array.map2 (*) window.Steps own)
 
     /// Adds an array to its window of the sum i.
     let private add (draft: PlanDraft) i (window: PlacedTerm) =
         let graph, memory = draft.Graph, draft.Memory
-        let term, a = graph.Nodes[window.Term], graph.Arg(window.Term, 0)
+        let term, a = graph.Nodes[window.Term], window.Of
         let struct (start, into) = lies draft i window
         draft.Steps.Add
             { Action =
@@ -97,44 +97,41 @@ module internal SumSteps =
               Flops = float window.Shape.Length
               Bytes = 3.0 * float (graph.BytesOf a) }
 
-    /// Copies arrays to their windows, which fill the sum i, in one step.
-    let private join (draft: PlanDraft) i (windows: PlacedTerm[]) =
-        let graph = draft.Graph
+    /// Copies the parts of node i where they belong, in one step, but for those that have been computed there.
+    let join (draft: PlanDraft) i (parts: PlacedTerm[]) : unit =
+        let graph, memory = draft.Graph, draft.Memory
         let size = DType.size graph.Nodes[i].DType
-        let part (window: PlacedTerm) =
-            let a = graph.Arg(window.Term, 0)
-            let struct (start, into) = lies draft i window
-            let copy = StridedCopy(size, window.Shape.Dims, graph.Views[a].Strides, into)
-            JoinPart(copy, draft.Memory.First a, nativeint (start * size))
-        let bytes = graph.BytesOf i
-        draft.Steps.Add
-            { Action = OnMemory(JoinStep(size, Array.map part windows, draft.Memory.PlaceOf i, bytes))
-              Nodes = windows |> Array.map (fun window -> graph.Nodes[window.Term])
-              Kind = "copy"
-              Flops = 0.0
-              Bytes = 2.0 * float bytes }
+        let missing =
+            parts
+            |> Array.map (fun part -> struct (part, lies draft i part))
+            |> Array.filter (fun (struct (part, struct (start, _))) ->
+                memory.First part.Of <> memory.At(i, start))
+        let copied (struct (part: PlacedTerm, struct (start, into))) =
+            let copy = StridedCopy(size, part.Shape.Dims, graph.Views[part.Of].Strides, into)
+            JoinPart(copy, memory.First part.Of, nativeint (start * size))
+        if missing.Length > 0 then
+            let bytes =
+                missing
+                |> Array.sumBy (fun (struct (part, _)) -> int64 part.Shape.Length * int64 size)
+            draft.Steps.Add
+                { Action = OnMemory(JoinStep(size, Array.map copied missing, memory.PlaceOf i, bytes))
+                  Nodes =
+                    missing
+                    |> Array.map (fun (struct (part, _)) -> graph.Nodes[part.Term])
+                    |> Array.distinct
+                  Kind = "copy"
+                  Flops = 0.0
+                  Bytes = 2.0 * float bytes }
 
     /// A sum of products and of arrays put into zeros, in memory that it has.
-    let sum (draft: PlanDraft) i (terms: int[]) : unit =
-        let nodes = draft.Graph.Nodes
-        let products, placed = terms |> Array.partition (fun t -> Terms.IsProduct nodes[t])
-        byForm draft products
-        |> Array.iteri (fun k group -> product draft group (draft.Memory.PlaceOf i) (k > 0))
-        let windows =
-            placed
-            |> Array.choose (fun t ->
-                match nodes[t].Op with
-                | Op.Embed(starts, steps) when nodes[t].Args[0].Shape.Length > 0 ->
-                    Some
-                        { Term = t
-                          Shape = nodes[t].Args[0].Shape
-                          Starts = starts
-                          Steps = steps }
-                | _ -> None)
-        let isFilled = products.Length = 0 && PlacedTerm.fill nodes[i].Shape windows
-        if products.Length = 0 && not isFilled then
-            zeros draft i
-        if isFilled then
-            join draft i windows
-        else
-            Array.iter (add draft i) windows
+    let sum (draft: PlanDraft) i : unit =
+        match draft.Terms.Parts i with
+        | ValueSome parts -> join draft i parts
+        | ValueNone ->
+            let products =
+                draft.Terms.Of i |> Array.filter (fun t -> Terms.IsProduct draft.Graph.Nodes[t])
+            byForm draft products
+            |> Array.iteri (fun k group -> product draft i group (k > 0))
+            if products.Length = 0 then
+                zeros draft i
+            Array.iter (add draft i) (draft.Terms.Placed i)

@@ -2,10 +2,11 @@ namespace Diff
 
 open System.Collections.Generic
 
-/// An array that is put into zeros: where its elements go.
+/// An array that is put into a larger one: the node that says so, the array, and where its elements go.
 [<Struct>]
 type internal PlacedTerm =
     { Term: int
+      Of: int
       Shape: Shape
       Starts: int[]
       Steps: int[] }
@@ -85,3 +86,49 @@ type internal Terms(graph: PlanGraph, roots: Expr[]) =
         | terms -> terms.ToArray()
 
     member _.IsSum(i: int) = not (isNull termsOf[i])
+
+    /// The arrays among the terms of a sum that are put into zeros.
+    member this.Placed(i: int) : PlacedTerm[] =
+        this.Of i
+        |> Array.choose (fun t ->
+            match nodes[t].Op with
+            | Op.Embed(starts, steps) when nodes[t].Args[0].Shape.Length > 0 ->
+                Some
+                    { Term = t
+                      Of = graph.Arg(t, 0)
+                      Shape = nodes[t].Args[0].Shape
+                      Starts = starts
+                      Steps = steps }
+            | _ -> None)
+
+    /// The arrays that a node consists of, side by side: a concatenation, or a sum of arrays put into zeros that leave none and never meet.
+    member this.Parts(i: int) : PlacedTerm[] voption =
+        let node = nodes[i]
+        match node.Op with
+        | Op.Concat axis ->
+            let mutable start = 0
+            let part a =
+                let shape = nodes[a].Shape
+                let starts = Array.zeroCreate node.Shape.Rank
+                starts[axis] <- start
+                start <- start + shape[axis]
+                { Term = i
+                  Of = a
+                  Shape = shape
+                  Starts = starts
+                  Steps = Array.create node.Shape.Rank 1 }
+            ValueSome(
+                graph.Args[i]
+                |> Array.map part
+                |> Array.filter (fun part -> part.Shape.Length > 0)
+            )
+        | _ when this.IsSum i ->
+            let placed = this.Placed i
+            if
+                not (Array.exists (fun t -> Terms.IsProduct nodes[t]) (this.Of i))
+                && PlacedTerm.fill node.Shape placed
+            then
+                ValueSome placed
+            else
+                ValueNone
+        | _ -> ValueNone

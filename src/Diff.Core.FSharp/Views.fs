@@ -48,7 +48,7 @@ module internal View =
             None
 
     /// The strides of the same numbers under another shape, if there are any.
-    let private reshaped (from: Shape) (strides: int[]) (into: Shape) : int[] voption =
+    let reshaped (from: Shape) (strides: int[]) (into: Shape) : int[] voption =
         match squeezed from into with
         | Some axes -> ValueSome(axes |> Array.map (fun axis -> if axis < 0 then 0 else strides[axis]))
         | None ->

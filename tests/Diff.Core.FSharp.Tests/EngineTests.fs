@@ -400,20 +400,21 @@ let ``many short sums are few loops, and numbers are put together in one step`` 
 let ``parts of every length that fill an array are put there in one step`` () =
     for dtype in [ DType.Float32; DType.Float64 ] do
         let derivative dtype =
-            let x = leaf 1 [ 61; 3 ] dtype
+            let x = leaf 1 [ 3; 61 ] dtype
             let lengths = [ 1; 1; 2; 3; 8; 9; 37 ]
             let starts = List.scan (+) 0 lengths
             let parts =
                 List.mapi2
                     (fun k start n ->
-                        let part = slice 0 (Some start) (Some(start + n)) 1 x
+                        let part = slice 1 (Some start) (Some(start + n)) 1 x
                         sum (square (cumsum (k % 2) (tanh part))))
                     starts[.. lengths.Length - 1]
                     lengths
             [| grad (List.reduce (+) parts) x |]
         let roots = derivative dtype
         let plan = planOf Tier.Auto roots
-        Assert.Equal(1, kindsOf plan |> List.filter ((=) "copy") |> List.length)
+        let joins = plan.Data.Steps |> Array.filter (fun step -> step.Nodes.Length = 7)
+        Assert.Equal("copy", (Assert.Single joins).Kind)
         Assert.Equal(None, check true roots (derivative DType.Float64))
 
 /// So many functions of vectors, one after the other.
@@ -502,6 +503,130 @@ let ``what follows one another in a concatenation is computed there`` (leading: 
     let kinds = planOf Tier.Compiled [| sum (cos joined) |] |> kindsOf
     Assert.DoesNotContain("copy", kinds)
     Assert.DoesNotContain("kernel", kinds)
+
+/// Four gates as slices of one array, a step of a recurrent cell: its next state.
+let private gates (width: int) (z: Expr) (state: Expr) =
+    let gate k =
+        slice 1 (Some(k * width)) (Some((k + 1) * width)) 1 z
+    sigmoid (gate 0) * state + sigmoid (gate 1) * tanh (gate 2) * sigmoid (gate 3)
+
+/// What lies side by side within rows: graphs, and how many steps copy.
+let private sideBySide: (string * int * (DType -> Expr[])) list =
+    let operands dtype =
+        struct (leaf 1 [ 6; 64 ] dtype, leaf 2 [ 64; 64 ] dtype)
+    let wide dtype (columns: int) = leaf 3 [ 300; columns ] dtype
+    [ "loops and products, read by a loop",
+      0,
+      fun t ->
+          let struct (x, w) = operands t
+          [| sum (cos (concat 1 [ tanh x; matmul x w; exp x ])) |]
+      "the whole is a result, a part is read by others",
+      0,
+      fun t ->
+          let struct (x, w) = operands t
+          let a, b = tanh x, matmul x w
+          [| concat 1 [ a; b ]
+             sumOver [ 1 ] (sin a) + sumOver [ 1 ] b
+             matmul a w
+             matmul (transpose b) a |]
+      "parts are read in one line",
+      1,
+      fun t ->
+          let struct (x, w) = operands t
+          let a, b = tanh x, matmul x w
+          [| sum (cos (concat 1 [ a; b ])); sum (sin a) + sum b |]
+      "rows shorter than what is worth it",
+      1,
+      fun t ->
+          let x = leaf 1 [ 6; 63 ] t
+          [| sum (cos (concat 1 [ tanh x; exp x ])) |]
+      "one who takes arrays reads a part",
+      1,
+      fun t ->
+          let struct (x, _) = operands t
+          let a = tanh x
+          [| sum (cos (concat 1 [ a; exp x ])); cumsum 0 a |]
+      "a part is read in another shape",
+      1,
+      fun t ->
+          let struct (x, _) = operands t
+          let a = tanh x
+          [| sum (cos (concat 1 [ a; exp x ]))
+             sum (square (leaf 4 [ 12; 32 ] t * reshape [ 12; 32 ] a)) |]
+      "leaves, and the same twice",
+      1,
+      fun t ->
+          let struct (x, w) = operands t
+          let b = matmul x w
+          [| sum (cos (concat 1 [ x; b; b; tanh x ])) |]
+      "the middle axis, behind a reshape",
+      0,
+      fun t ->
+          let struct (x, w) = operands t
+          let lift (e: Expr) = reshape [ 6; 1; 64 ] e
+          [| sum (cos (concat 1 [ lift (tanh x); lift (matmul x w) ])) |]
+      "the middle axis, where no strides are",
+      1,
+      fun t ->
+          let struct (x, w) = operands t
+          let lift (e: Expr) = reshape [ 3; 2; 64 ] e
+          [| sum (cos (concat 1 [ lift (tanh x); lift (matmul x w) ])) |]
+      "within each other",
+      0,
+      fun t ->
+          let struct (x, w) = operands t
+          let inner = concat 1 [ tanh x; matmul x w ]
+          [| sum (cos (concat 0 [ concat 1 [ inner; exp x ]; leaf 5 [ 1; 192 ] t * 2.0 ])) |]
+      "gradients of slices",
+      0,
+      fun t ->
+          let struct (x, _) = operands t
+          let w = leaf 6 [ 64; 256 ] t
+          let y = sum (square (gates 64 (matmul x w) x))
+          Array.append [| y |] (grads y [ x; w ] |> Array.ofSeq)
+      "gradients of slices of slices",
+      0,
+      fun t ->
+          let struct (x, _) = operands t
+          let w, input = leaf 6 [ 64; 256 ] t, leaf 7 [ 6; 3; 256 ] t
+          let bias = leaf 8 [ 256 ] t
+          let all = input + bias
+          let step state k =
+              let z = reshape [ 6; 256 ] (slice 1 (Some k) (Some(k + 1)) 1 all)
+              gates 64 (z + matmul state w) state
+          let y = sum (square (List.fold step x [ 0; 1; 2 ]))
+          Array.append [| y |] (grads y [ x; w; input; bias ] |> Array.ofSeq)
+      "comparisons",
+      0,
+      fun t ->
+          let struct (x, _) = operands t
+          let mask = concat 1 [ greater x (sin x); less x (x * x) ]
+          [| sum (where mask (leaf 9 [ 6; 128 ] t) 2.0) |]
+      "whole lines of large arrays, which are written past the caches",
+      0,
+      fun t ->
+          let a, b = tanh (wide t 4096), wide t 4096 * 2.0
+          [| sumOver [ 0 ] (concat 1 [ a; b ]) |]
+      "large arrays that begin within lines",
+      1,
+      fun t ->
+          let a, b = tanh (wide t 4095), wide t 4095 * 2.0
+          [| sumOver [ 0 ] (concat 1 [ a; b ]) |] ]
+
+[<Fact>]
+let ``what lies side by side within rows is computed there`` () =
+    let wrong =
+        [ for what, copies, make in sideBySide do
+              for dtype in [ DType.Float32; DType.Float64 ] do
+                  let roots = make dtype
+                  let plan = planOf Tier.Auto roots
+                  let found = kindsOf plan |> Seq.filter ((=) "copy") |> Seq.length
+                  if found <> copies then
+                      $"{what}: {copies} copies expected\n{stepsOf plan}"
+                  match check true roots (make DType.Float64) with
+                  | Some wrong -> $"{what}, {dtype}: {wrong}"
+                  | None -> () ]
+    Assert.True(wrong.IsEmpty, String.Join("\n", wrong))
 
 // ---- Updates --------------------------------------------------------------------------------------------------------
 
