@@ -144,6 +144,7 @@ module internal Lower =
                 | true, first -> first
                 | _ -> e
         roots
+        |> Logistic.run
         |> LikeTerms.run
         |> Powers.run
         |> Graph.map Contraction.lower

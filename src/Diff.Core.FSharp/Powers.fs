@@ -5,7 +5,7 @@ open System.Collections.Generic
 
 /// Two terms of a sum of which one is the other times W, a product of squares of its factors that is computed anyway, as in odd polynomials
 /// and their derivatives: a·F + b·F·W becomes F·(a + b·W), and a constant factor of the whole goes into a and b. The signs of a and b must agree: then
-/// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is. b·W is at most four times
+/// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is. b·W is at most eight times
 /// what was computed before, and F has two factors at most, which meet in one order only: nothing overflows that did not but within 1000 of the largest number.
 [<RequireQualifiedAccess>]
 module internal Powers =
@@ -88,7 +88,7 @@ module internal Powers =
         let times = factor * pair.Times
         isModest (factor * pair.First.Constant)
         && isModest times
-        && abs times <= 4.0 * pair.Most
+        && abs times <= 8.0 * pair.Most
 
     /// factor·F·(a + b·W).
     let private product (factor: float) (pair: Pair) (result: NodeMap<Expr>) : Expr =

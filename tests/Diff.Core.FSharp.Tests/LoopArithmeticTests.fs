@@ -1,4 +1,4 @@
-/// What plans compute in another way than it is written: like terms of sums, polynomials of odd powers, divisions by one number a row. Numbers that are not finite stay.
+/// What plans compute in another way than it is written: like terms of sums, polynomials of odd powers, sums of 1 and tanh, divisions by one number a row. Numbers that are not finite stay.
 module LoopArithmeticTests
 
 open System
@@ -111,6 +111,65 @@ let ``the derivative of gelu multiplies its polynomial once`` () =
         let actual = run tier roots
         for i in 0..999 do
             Assert.True(abs (expected[1].Float i - actual[1][i]) < 2e-6, $"{values[i]}")
+
+// ---- Logistic -------------------------------------------------------------------------------------------------------
+
+let private tanhGelu (x: Expr) =
+    0.5 * x * (1.0 + tanh (0.79788456 * (x + 0.044715 * x * x * x)))
+
+[<Fact>]
+let ``gelu by tanh and its derivative are made of one sigmoid, and lose no digits below 0`` () =
+    let values = Array.init 2001 (fun i -> float (float32 (i - 1600) / 160.0f))
+    let rootsOf dtype =
+        let x = array dtype [ values.Length ] values
+        let y = tanhGelu x
+        [| y; grad (sum y) x |]
+    let changed = Logistic.run (Simplify.run (rootsOf DType.Float32))
+    Assert.Equal(0, count Fn.Tanh changed)
+    Assert.Equal(1, count Fn.Sigmoid changed)
+    // The same in terms of σ: the reference is exact where 1 + tanh is not.
+    let expected =
+        let x = array DType.Float64 [ values.Length ] values
+        let y = x * sigmoid (1.59576912 * (x + 0.044715 * x * x * x))
+        Reference.evaluate [| y; grad (sum y) x |] |> Array.map floats
+    for tier in [ Tier.Tiles; Tier.Compiled ] do
+        let actual = run tier (rootsOf DType.Float32)
+        for i in 0 .. values.Length - 1 do
+            // e^-v of an exponent v has v times the error of v. The derivative is 0 at -0.75.
+            let relative = 5e-7 * (4.0 + values[i] * values[i])
+            for k, bound in [ 0, 0.0; 1, (if values[i] < -1.5 then 0.0 else 2e-6) ] do
+                let e, a = expected[k][i], actual[k][i]
+                Assert.True(near relative (bound + 1e-37) e a, $"{values[i]}, result {k}: {a:R}, not {e:R}")
+
+[<Fact>]
+let ``one plus tanh is a sigmoid where nobody else reads the tanh`` () =
+    let all =
+        Array.append special [| -30.0; 30.0; 400.0; -400.0; 1e-300; 1e300; -1e300 |]
+    for dtype in [ DType.Float64; DType.Float32 ] do
+        let x, y =
+            array dtype [ all.Length ] all, array dtype [ all.Length ] (Array.rev all)
+        let t = tanh x
+        // What the reference loses where tanh x is near 1 or -1, times up to 400.
+        let small = if dtype = DType.Float32 then 1e-4 else 1e-12
+        for roots in
+            [ [| 1.0 + t |]
+              [| t + 1.0; 1.0 - t * t |]
+              [| y * (t + 1.0) * 0.5; 3.0 * y * (1.0 - t * t) |]
+              [| -(y * (1.0 + t)) * (1.0 + tanh y) |]
+              [| (1.0 + t) * (1.0 + t); (1.0 - t * t) * (y + y * y) * 0.25 |]
+              [| 1.0 + tanh (0.5 * x) |] ] do
+            Assert.Equal(0, count Fn.Tanh (Logistic.run roots))
+            agree small small roots
+        for roots in
+            [ [| t; 1.0 + t |]
+              [| 1.0 + t; 1.0 - t |]
+              [| 1.0 + t; t * t |]
+              [| 1.0 - t * t |]
+              [| 1.0 + t; t * (1.0 - t * t) |]
+              [| 2.0 + t |] ] do
+            let run = Logistic.run roots
+            Array.iter2 (fun (a: Expr) (b: Expr) -> Assert.Same(a, b)) roots run
+            agree small small roots
 
 // ---- Powers ---------------------------------------------------------------------------------------------------------
 
