@@ -149,4 +149,5 @@ module internal Lower =
         |> Powers.run
         |> Graph.map Contraction.lower
         |> Graph.map node
+        |> SlicedValues.run
         |> Graph.map share

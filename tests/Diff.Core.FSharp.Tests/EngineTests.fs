@@ -628,6 +628,91 @@ let ``what lies side by side within rows is computed there`` () =
                   | None -> () ]
     Assert.True(wrong.IsEmpty, String.Join("\n", wrong))
 
+/// Values that are read in slices: graphs, and the numbers of loops and products of their plans.
+let private inSlices: (string * int * int * (DType -> Expr[])) list =
+    let z t =
+        matmul (leaf 1 [ 8; 64 ] t) (leaf 2 [ 64; 256 ] t) + leaf 3 [ 256 ] t
+    let part k (x: Expr) =
+        slice 1 (Some(64 * k)) (Some(64 * (k + 1))) 1 x
+    [ "gates are read where they are computed", 1, 1, (fun t -> [| gates 64 (z t) (leaf 4 [ 8; 64 ] t) |])
+      "through functions of them, and what these compare",
+      1,
+      1,
+      fun t ->
+          let a = tanh (z t)
+          let b = where (greater a 0.0) (exp a) (0.5 * a)
+          [| part 0 b * part 1 b; part 2 b - part 3 b |]
+      "slices of slices, behind other shapes",
+      3,
+      3,
+      fun t ->
+          let input, w = leaf 5 [ 8; 3; 256 ] t, leaf 6 [ 64; 256 ] t
+          let all = 2.0 * input + leaf 7 [ 256 ] t
+          let step state k =
+              gates 64 (reshape [ 8; 256 ] (slice 1 (Some k) (Some(k + 1)) 1 all) + matmul state w) state
+          [| List.fold step (leaf 4 [ 8; 64 ] t) [ 0; 1; 2 ] |]
+      "some of it is read by nobody", 1, 1, (fun t -> let y = tanh (z t) in [| part 0 y * part 2 y |]) ]
+
+/// Values that stay what they are.
+let private asAWhole: (string * (DType -> Expr[])) list =
+    let half k (x: Expr) =
+        slice 1 (Some(64 * k)) (Some(64 * (k + 1))) 1 x
+    let x t = leaf 1 [ 20; 128 ] t
+    [ "the whole is read as well", (fun t -> let y = tanh (x t) in [| half 0 y * half 1 y; sum y |])
+      "the whole is a result", (fun t -> let y = tanh (x t) in [| half 0 y * half 1 y; y |])
+      "a slice is a result", (fun t -> let y = tanh (x t) in [| half 0 y * half 1 y; half 0 y |])
+      "slices overlap",
+      (fun t ->
+          let y = tanh (x t)
+          [| slice 1 (Some 1) None 1 y * slice 1 None (Some 127) 1 y |])
+      "a product reads a slice",
+      (fun t -> let y = tanh (x t) in [| matmul (half 0 y) (transpose (half 1 y)) |])
+      "a slice is summed", (fun t -> let y = tanh (x t) in [| half 0 y; sum (half 1 y) |])
+      "slices of few numbers",
+      (fun t -> let y = tanh (x t) in [| slice 1 (Some 0) (Some 3) 1 y + slice 1 (Some 5) (Some 8) 1 y |])
+      "small arrays", (fun t -> let y = tanh (leaf 1 [ 7; 128 ] t) in [| half 0 y * half 1 y |]) ]
+
+[<Fact>]
+let ``values read in slices are computed where the slices are read`` () =
+    let wrong =
+        [ for dtype in [ DType.Float32; DType.Float64 ] do
+              for what, loops, products, make in inSlices do
+                  let roots = make dtype
+                  let kinds = kindsOf (planOf Tier.Auto roots)
+                  let count kind =
+                      List.filter ((=) kind) kinds |> List.length
+                  if
+                      (count "loop", count "product", kinds.Length)
+                      <> (loops, products, loops + products)
+                  then
+                      $"{what}: {loops} loops and {products} products expected\n{stepsOf (planOf Tier.Auto roots)}"
+                  match check true roots (make DType.Float64) with
+                  | Some wrong -> $"{what}, {dtype}: {wrong}"
+                  | None -> ()
+                  let derivative t =
+                      let roots = make t
+                      let leaves = Graph.topological roots |> Array.filter _.Op.IsVariable |> List.ofArray
+                      grads (roots |> Seq.map (square >> sum) |> Seq.reduce (+)) leaves |> Array.ofSeq
+                  match check true (derivative dtype) (derivative DType.Float64) with
+                  | Some wrong -> $"derivative of {what}, {dtype}: {wrong}"
+                  | None -> ()
+              for what, make in asAWhole do
+                  let roots = make dtype
+                  let simple = Simplify.run roots
+                  if
+                      not (
+                          Array.forall2
+                              (fun (a: Expr) b -> obj.ReferenceEquals(a, b))
+                              simple
+                              (SlicedValues.run simple)
+                      )
+                  then
+                      $"{what}: changed"
+                  match check true roots (make DType.Float64) with
+                  | Some wrong -> $"{what}, {dtype}: {wrong}"
+                  | None -> () ]
+    Assert.True(wrong.IsEmpty, String.Join("\n", wrong))
+
 // ---- Updates --------------------------------------------------------------------------------------------------------
 
 let private held (e: Expr) =
