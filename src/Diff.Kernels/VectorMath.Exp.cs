@@ -94,9 +94,12 @@ internal static partial class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Sigmoid<T, V, S>(V x) where T : unmanaged where V : struct where S : struct, ISimd<T, V>
     {
-        // With s = e^-|x|: 1/(1 + s), for negative x s/(1 + s).
-        V s = ExpOfMinus<T, V, S>(S.Abs(x));
-        return S.Div(S.Select(S.Less(x, S.Constant(0)), s, S.Constant(1)), S.Add(s, S.Constant(1)));
+        // E/(E + 1) with E = e^x, which is 1 from where the 1 is lost on.
+        V bounded = typeof(T) == typeof(float)
+            ? S.AtMost(S.AtLeast(x, S.Constant(-104)), S.Constant(40))
+            : S.AtMost(S.AtLeast(x, S.Constant(-746)), S.Constant(80));
+        V e = BoundedExp<T, V, S>(bounded);
+        return S.Div(e, S.Add(e, S.Constant(1)));
     }
 
     /// <summary>log(1 + e^x) within 3 ulp.</summary>

@@ -15,7 +15,7 @@ namespace Diff.Kernels;
 //              float  double  bound                float  double  bound
 //   Exp         0.19    0.54      1     Tan         0.56    1.31      3
 //   Expm1       0.24    0.77      2     Tanh        0.30    0.81      3
-//   Log         0.24    0.64      1     Sigmoid     0.28    0.80      3
+//   Log         0.24    0.64      1     Sigmoid     0.25    0.75      3
 //   Log1p       0.44    1.02      2     Softplus    0.65    1.74      3
 //   Sin, Cos    0.48    1.15      1     Pow         1.41    3.45      2
 //   Sqrt        0.17    0.54    1/2     others      0.04    0.07      0
