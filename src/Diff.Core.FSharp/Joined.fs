@@ -136,6 +136,7 @@ module internal Joined =
                 n = nodes[a].Shape.Length
                 || (n >= leastRow && isWrittenByRows a strides && isReadByRows a strides))
 
+        let mutable hasRows = false
         // What is within another is laid out after that.
         for c in graph.Count - 1 .. -1 .. 0 do
             match terms.Parts c with
@@ -150,6 +151,7 @@ module internal Joined =
                     let offset = int64 start * int64 (DType.size nodes[c].DType)
                     match stored graph part.Of (Array.map2 (*) part.Steps own) with
                     | ValueSome(struct (a, strides)) when mayBe a offset strides ->
+                        hasRows <- hasRows || row nodes[a].Shape strides < nodes[a].Shape.Length
                         parts[a] <-
                             ValueSome
                                 { Whole = c
@@ -157,11 +159,6 @@ module internal Joined =
                                   Strides = strides }
                     | _ -> ()
             | _ -> ()
-        if
-            parts
-            |> Seq.indexed
-            |> Seq.exists (fun (a, part) ->
-                part.IsSome && row nodes[a].Shape part.Value.Strides < nodes[a].Shape.Length)
-        then
+        if hasRows then
             graph.LayOut(fun i -> parts[i] |> ValueOption.map _.Strides)
         parts

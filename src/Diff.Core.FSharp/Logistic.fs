@@ -2,7 +2,7 @@ namespace Diff
 
 open System.Collections.Generic
 
-/// 1 + tanh u as 2·σ(2u), as in gelu, where nothing reads tanh u but such sums and the 1 - tanh² u of their derivatives, which are 4·(σ - σ²).
+/// 1 + tanh u as 2·σ(2u), as in gelu, where nothing reads tanh u but such sums and the 1 - tanh² u of their derivatives, which are 4·σ·(1 - σ).
 /// These are fewer operations, and no digit is lost where tanh u is near -1. The 2 or 4 goes into a constant of the product that the sum stands in.
 [<RequireQualifiedAccess>]
 module internal Logistic =
@@ -87,27 +87,38 @@ module internal Logistic =
     /// The graph with such sums as what they are in terms of σ.
     let run (roots: Expr[]) : Expr[] =
         let nodes = Graph.topological roots
-        let uses = Contraction.countUses nodes roots
-        let found = find nodes uses
+        let isTanh e =
+            match e with
+            | Unary Fn.Tanh _ -> true
+            | _ -> false
+        let uses = lazy Contraction.countUses nodes roots
+        let found =
+            if Array.exists isTanh nodes then
+                find nodes uses.Value
+            else
+                Dictionary<Expr, struct (Expr * bool)>()
         if found.Count = 0 then
             roots
         else
             let made = Dictionary<Expr, struct (Expr * Expr)>(HashIdentity.Reference)
-            /// σ(2u) and σ - σ².
+            /// σ(2u) and 1 - σ(2u).
             let sigmoids (t: Expr) (result: NodeMap<Expr>) =
                 match made.TryGetValue t with
                 | true, known -> known
                 | _ ->
                     let s = Expr.Map(Fn.Sigmoid, [| scaled 2.0 result[t.Args[0]] |])
-                    let both = struct (s, s - times s s)
+                    let both = struct (s, 1.0 - s)
                     made[t] <- both
                     both
-            /// The number and the value of which a sum is the product.
-            let parts (sum: Expr) (result: NodeMap<Expr>) : struct (float * Expr) =
+            /// The number and the values of which a sum is the product.
+            let parts (sum: Expr) (result: NodeMap<Expr>) : struct (float * Expr list) =
                 match found[sum] with
                 | struct (t, isPlus) ->
-                    let struct (s, q) = sigmoids t result
-                    if isPlus then struct (2.0, s) else struct (4.0, q)
+                    let struct (s, rest) = sigmoids t result
+                    if isPlus then
+                        struct (2.0, [ s ])
+                    else
+                        struct (4.0, [ s; rest ])
             let inner = HashSet<Expr>(HashIdentity.Reference)
             let product (e: Expr) : Product voption =
                 let waiting = Stack<Expr>([ e ])
@@ -122,8 +133,8 @@ module internal Logistic =
                     match x with
                     | _ when found.ContainsKey x -> p <- { p with Sums = x :: p.Sums }
                     | Number c when isModest (c * p.Constant) -> p <- { p with Constant = c * p.Constant }
-                    | Binary Fn.Mul (a, b) when same x e || uses[x] = 1 || a.Op.IsConst || b.Op.IsConst ->
-                        if uses[x] = 1 then
+                    | Binary Fn.Mul (a, b) when same x e || uses.Value[x] = 1 || a.Op.IsConst || b.Op.IsConst ->
+                        if uses.Value[x] = 1 then
                             passed.Add x
                         waiting.Push b
                         waiting.Push a
@@ -138,7 +149,7 @@ module internal Logistic =
                 let constant = sums |> List.fold (fun c (struct (n, _)) -> c * n) p.Constant
                 // A sum can take the constant to its own ones.
                 let takesConstant =
-                    p.Others |> List.tryFind (fun e -> SumTerms.isSum e && uses[e] = 1)
+                    p.Others |> List.tryFind (fun e -> SumTerms.isSum e && uses.Value[e] = 1)
                 let other (e: Expr) =
                     if takesConstant = Some e then
                         SumTerms.scaled constant result[e]
@@ -147,7 +158,7 @@ module internal Logistic =
                 let whole =
                     Seq.append
                         (p.Others |> List.sortBy _.Id |> Seq.map other)
-                        (sums |> Seq.map (fun (struct (_, value)) -> value))
+                        (sums |> Seq.collect (fun (struct (_, values)) -> values))
                     |> Seq.reduce times
                 if takesConstant.IsSome then
                     whole
@@ -158,8 +169,8 @@ module internal Logistic =
                     ValueSome(
                         struct (e,
                                 fun result ->
-                                    let struct (constant, value) = parts e result
-                                    SumTerms.scaled constant value)
+                                    let struct (constant, values) = parts e result
+                                    SumTerms.scaled constant (List.reduce times values))
                     )
                 else
                     match e with

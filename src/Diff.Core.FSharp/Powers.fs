@@ -6,7 +6,7 @@ open System.Collections.Generic
 /// Two terms of a sum of which one is the other times W, a product of squares of its factors that is computed anyway, as in odd polynomials
 /// and their derivatives: a·F + b·F·W becomes F·(a + b·W), and a constant factor of the whole goes into a and b. The signs of a and b must agree: then
 /// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is. b·W is at most eight times
-/// what was computed before, and F has two factors at most, which meet in one order only: nothing overflows that did not but within 1000 of the largest number.
+/// what was computed before, and F has two factors at most beside those that are never larger than 1: nothing overflows that did not but within 1000 of the largest number.
 [<RequireQualifiedAccess>]
 module internal Powers =
     /// Two such terms, W, b for W as it is, and the most that W is multiplied with already.
@@ -39,8 +39,18 @@ module internal Powers =
     // Constants that take a number neither far beyond the largest nor far below the smallest.
     let private isModest (c: float) = abs c >= 1e-3 && abs c <= 1e3
 
+    let private mayBeLarge (e: Expr) =
+        match e with
+        | Unary Fn.Sigmoid _
+        | Unary Fn.Tanh _
+        | Binary Fn.Sub (IsOne, Unary Fn.Sigmoid _) -> false
+        | _ -> true
+
     let private pair (first: Term) (second: Term) : Pair voption =
-        if first.Factors.Length > 2 || (first.Constant > 0.0) <> (second.Constant > 0.0) then
+        if
+            Array.length (Array.filter mayBeLarge first.Factors) > 2
+            || (first.Constant > 0.0) <> (second.Constant > 0.0)
+        then
             ValueNone
         else
             match beyond first.Factors second.Factors with

@@ -35,6 +35,9 @@ module internal SlicedValues =
     // Of more windows every value on the way would keep all.
     let private maxWindows = 256
 
+    // Small graphs may grow to so much more.
+    let private leastRoom = 1000
+
     // Slices of slices take a turn each.
     let private maxTurns = 4
 
@@ -46,8 +49,8 @@ module internal SlicedValues =
     let private isSqueeze (e: Expr) =
         e.Op.IsReshape && (View.squeezed e.Args[0].Shape e.Shape).IsSome
 
-    /// The windows in which each value is read that is read in no other way.
-    let private find (nodes: Expr[]) (roots: Expr[]) : Dictionary<Expr, HashSet<ReadWindow>> =
+    /// The windows in which each value is read that is read in no other way; none where these are more than there is room for.
+    let private find (nodes: Expr[]) (roots: Expr[]) (room: int) : Dictionary<Expr, HashSet<ReadWindow>> =
         let users = Dictionary<Expr, List<Expr>>(HashIdentity.Reference)
         for e in nodes do
             for a in Seq.distinct e.Args do
@@ -78,6 +81,7 @@ module internal SlicedValues =
                       Shape = slice.Shape }
             | _ -> ValueNone
         let found = Dictionary<Expr, HashSet<ReadWindow>>(HashIdentity.Reference)
+        let mutable count = 0
         for e in Array.rev nodes do
             if isPointwise e && e.Shape.Length >= minLength && not (Seq.isEmpty (usersOf e)) then
                 let windows = HashSet<ReadWindow>()
@@ -103,6 +107,10 @@ module internal SlicedValues =
                     && windows |> Seq.sumBy (fun w -> int64 w.Shape.Length) <= int64 e.Shape.Length
                 then
                     found[e] <- windows
+                    count <- count + windows.Count
+        // Long ways to many slices would make the graph many times larger.
+        if count > room then
+            found.Clear()
         found
 
     let private read (window: ReadWindow) (x: Expr) : Expr =
@@ -114,9 +122,21 @@ module internal SlicedValues =
         | Op.Const value -> Expr.Const(value, window.Shape)
         | _ -> Window.slice window.Starts window.Steps window.Shape x
 
-    let private turn (roots: Expr[]) : Expr[] voption =
+    let private isSliceOfPointwise (e: Expr) =
+        let isSource (x: Expr) =
+            isPointwise x && x.Shape.Length >= minLength
+        e.Op.IsSlice
+        && e.Shape.Length >= minWindow
+        && (isSource e.Args[0] || (isSqueeze e.Args[0] && isSource e.Args[0].Args[0]))
+
+    /// The graph after a turn, and how many values it has instead; none if nothing changes.
+    let private turn (room: int) (roots: Expr[]) : struct (Expr[] * int) voption =
         let nodes = Graph.topological roots
-        let found = find nodes roots
+        let found =
+            if Array.exists isSliceOfPointwise nodes then
+                find nodes roots room
+            else
+                Dictionary<Expr, HashSet<ReadWindow>>()
         if found.Count = 0 then
             ValueNone
         else
@@ -156,15 +176,15 @@ module internal SlicedValues =
                 | true, windows -> compute original windows
                 | _ -> ()
                 made
-            ValueSome(Graph.rebuild replace nodes roots)
+            ValueSome(struct (Graph.rebuild replace nodes roots, pieces.Count))
 
     /// The graph with such values computed slice by slice.
     let run (roots: Expr[]) : Expr[] =
-        let rec next turns roots =
+        let rec next turns room roots =
             if turns = 0 then
                 roots
             else
-                match turn roots with
-                | ValueSome changed -> next (turns - 1) changed
+                match turn room roots with
+                | ValueSome(struct (changed, count)) -> next (turns - 1) (room - count) changed
                 | ValueNone -> roots
-        next maxTurns roots
+        next maxTurns (leastRoom + (Graph.topological roots).Length) roots
