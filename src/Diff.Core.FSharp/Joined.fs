@@ -11,22 +11,17 @@ type internal Joined =
 
 /// What a concatenation consists of, or a sum of arrays put into zeros that leave none (the derivative of slices), is computed there, so that
 /// nothing is copied, if a loop or a product computes it. Where its rows do not follow one another there, all who read it have to go by rows
-/// too. Roots have places of their own, and variables may still be read.
+/// too. The whole lives from its first part on, as long as any. Roots have places of their own, and variables may still be read.
 [<RequireQualifiedAccess>]
 module internal Joined =
     // Loops that write past the caches begin at whole lines.
     let private streamed = 1L <<< 20
 
+    // Each is looked at for each whole that the part could lie in.
+    let private maxReaders = 64
+
     // A row costs who reads or writes it a start; from so many elements on that is less than the copy.
     let private leastRow = 64
-
-    /// How many of the last elements lie side by side.
-    let private row (shape: Shape) (strides: int[]) : int =
-        let mutable n, axis = 1, shape.Rank - 1
-        while axis >= 0 && (shape[axis] = 1 || strides[axis] = n) do
-            n <- n * shape[axis]
-            axis <- axis - 1
-        n
 
     /// What an operand reshapes, if all of that lies in memory as the operand would: the node, and the strides that it has if these are the operand's.
     let private stored (graph: PlanGraph) a (strides: int[]) : struct (int * int[]) voption =
@@ -95,9 +90,12 @@ module internal Joined =
             let waiting = Stack<int>()
             let mutable fits = true
             let visit i =
-                for user in users.Value[i] do
-                    if graph.IsView user && not (graph.IsRoot user) then
-                        fits <- fits && keepsRows user
+                let readers = users.Value[i]
+                fits <- fits && readers.Count <= maxReaders
+                for user in (if fits then readers else List<int>()) do
+                    if graph.IsView user then
+                        // One that is wanted as an array is copied, by a loop that has its axes.
+                        fits <- fits && not (graph.IsRoot user) && keepsRows user
                         waiting.Push user
                     else
                         let takesRows =
@@ -116,25 +114,27 @@ module internal Joined =
                 visit (waiting.Pop())
             fits
 
-        let isAligned a offset (strides: int[]) =
+        let isAligned a offset (strides: int[]) isWhole =
             let size = int64 (DType.size nodes[a].DType)
             let isLine n = n % 64L = 0L
             graph.BytesOf a < streamed
             || (isLine offset
-                && Seq.forall2
-                    (fun n stride -> n = 1 || stride = 1 || isLine (int64 stride * size))
-                    nodes[a].Shape.Dims
-                    strides)
+                && (isWhole
+                    || Seq.forall2
+                        (fun n stride -> n = 1 || stride = 1 || isLine (int64 stride * size))
+                        nodes[a].Shape.Dims
+                        strides))
 
         let mayBe a offset strides =
             parts[a].IsNone
             && not (graph.IsRoot a)
             && not (terms.IsTerm a)
             && isComputedAnywhere a
-            && isAligned a offset strides
-            && (let n = row nodes[a].Shape strides
-                n = nodes[a].Shape.Length
-                || (n >= leastRow && isWrittenByRows a strides && isReadByRows a strides))
+            && (let n = View.row nodes[a].Shape strides
+                let isWhole = (n = nodes[a].Shape.Length)
+                isAligned a offset strides isWhole
+                && (isWhole
+                    || (n >= leastRow && isWrittenByRows a strides && isReadByRows a strides)))
 
         let mutable hasRows = false
         // What is within another is laid out after that.
@@ -151,7 +151,7 @@ module internal Joined =
                     let offset = int64 start * int64 (DType.size nodes[c].DType)
                     match stored graph part.Of (Array.map2 (*) part.Steps own) with
                     | ValueSome(struct (a, strides)) when mayBe a offset strides ->
-                        hasRows <- hasRows || row nodes[a].Shape strides < nodes[a].Shape.Length
+                        hasRows <- hasRows || View.row nodes[a].Shape strides < nodes[a].Shape.Length
                         parts[a] <-
                             ValueSome
                                 { Whole = c

@@ -70,11 +70,12 @@ module internal Logistic =
                             found[difference] <- struct (t, false)
         found
 
-    /// A product that some such sums are factors of.
+    /// A product that some such sums are factors of: its root, the products within it, and the first constant among its factors, if any.
     type private Product =
-        { Constant: float
+        { Root: Expr
+          Inner: HashSet<Expr>
           Sums: Expr list
-          Others: Expr list }
+          Constant: float voption }
 
     let private times (a: Expr) (b: Expr) = Expr.Map(Fn.Mul, [| a; b |])
 
@@ -119,51 +120,65 @@ module internal Logistic =
                         struct (2.0, [ s ])
                     else
                         struct (4.0, [ s; rest ])
-            let inner = HashSet<Expr>(HashIdentity.Reference)
-            let product (e: Expr) : Product voption =
-                let waiting = Stack<Expr>([ e ])
-                let passed = List<Expr>()
+            let covered = HashSet<Expr>(HashIdentity.Reference)
+            let product (root: Expr) : Product voption =
+                let waiting = Stack<Expr>([ root ])
                 let mutable p =
-                    { Constant = 1.0
+                    { Root = root
+                      Inner = HashSet<Expr>(HashIdentity.Reference)
                       Sums = []
-                      Others = [] }
-                while waiting.Count > 0
-                      && waiting.Count + p.Sums.Length + p.Others.Length <= maxFactors do
+                      Constant = ValueNone }
+                let mutable factors = 0
+                while waiting.Count > 0 && factors + waiting.Count <= maxFactors do
                     let x = waiting.Pop()
+                    factors <- factors + 1
                     match x with
                     | _ when found.ContainsKey x -> p <- { p with Sums = x :: p.Sums }
-                    | Number c when isModest (c * p.Constant) -> p <- { p with Constant = c * p.Constant }
-                    | Binary Fn.Mul (a, b) when same x e || uses.Value[x] = 1 || a.Op.IsConst || b.Op.IsConst ->
-                        if uses.Value[x] = 1 then
-                            passed.Add x
+                    | Number c when p.Constant.IsNone -> p <- { p with Constant = ValueSome c }
+                    | Binary Fn.Mul (a, b) when
+                        same x root || uses.Value[x] = 1 || a.Op.IsConst || b.Op.IsConst
+                        ->
+                        factors <- factors - 1
+                        p.Inner.Add x |> ignore
                         waiting.Push b
                         waiting.Push a
-                    | _ -> p <- { p with Others = x :: p.Others }
+                    | _ -> ()
                 if waiting.Count = 0 && not p.Sums.IsEmpty then
-                    inner.UnionWith passed
+                    covered.UnionWith(p.Inner |> Seq.filter (fun e -> uses.Value[e] = 1))
                     ValueSome p
                 else
                     ValueNone
+            /// The product with the sums in their places, so that nothing meets in another order than it did.
             let rebuilt (p: Product) (result: NodeMap<Expr>) : Expr =
-                let sums = p.Sums |> List.map (fun sum -> parts sum result)
-                let constant = sums |> List.fold (fun c (struct (n, _)) -> c * n) p.Constant
-                // A sum can take the constant to its own ones.
-                let takesConstant =
-                    p.Others |> List.tryFind (fun e -> SumTerms.isSum e && uses.Value[e] = 1)
-                let other (e: Expr) =
-                    if takesConstant = Some e then
-                        SumTerms.scaled constant result[e]
-                    else
-                        result[e]
-                let whole =
-                    Seq.append
-                        (p.Others |> List.sortBy _.Id |> Seq.map other)
-                        (sums |> Seq.collect (fun (struct (_, values)) -> values))
-                    |> Seq.reduce times
-                if takesConstant.IsSome then
-                    whole
-                else
-                    SumTerms.scaled constant whole
+                let total =
+                    p.Sums |> List.fold (fun n e -> let struct (m, _) = parts e result in n * m) 1.0
+                // What the sums leave for the first constant.
+                let mutable rest =
+                    match p.Constant with
+                    | ValueSome c when isModest c && isModest (c * total) -> total
+                    | _ -> 1.0
+                let isTaken = rest <> 1.0
+                // No deeper than there are factors; nothing where a constant is 1 now.
+                let rec build (e: Expr) : Expr voption =
+                    match e with
+                    | _ when p.Inner.Contains e ->
+                        match build e.Args[0], build e.Args[1] with
+                        | ValueSome a, ValueSome b -> ValueSome(times a b)
+                        | ValueSome a, _ -> ValueSome a
+                        | _, b -> b
+                    | _ when found.ContainsKey e ->
+                        let struct (constant, values) = parts e result
+                        let value = List.reduce times values
+                        ValueSome(if isTaken then value else SumTerms.scaled constant value)
+                    | Number c when rest <> 1.0 ->
+                        let c = c * rest
+                        rest <- 1.0
+                        if c = 1.0 then
+                            ValueNone
+                        else
+                            ValueSome(Expr.Const(Scalar.ofFloat e.DType c, e.Shape))
+                    | _ -> ValueSome result[e]
+                (build p.Root).Value
             let change (e: Expr) =
                 if found.ContainsKey e then
                     ValueSome(
@@ -174,7 +189,7 @@ module internal Logistic =
                     )
                 else
                     match e with
-                    | Binary Fn.Mul _ when not (inner.Contains e) ->
+                    | Binary Fn.Mul _ when not (covered.Contains e) ->
                         match product e with
                         | ValueSome p -> ValueSome(struct (e, rebuilt p))
                         | ValueNone -> ValueNone

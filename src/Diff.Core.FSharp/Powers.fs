@@ -6,7 +6,7 @@ open System.Collections.Generic
 /// Two terms of a sum of which one is the other times W, a product of squares of its factors that is computed anyway, as in odd polynomials
 /// and their derivatives: a·F + b·F·W becomes F·(a + b·W), and a constant factor of the whole goes into a and b. The signs of a and b must agree: then
 /// nothing cancels, and a number that is not finite stays what it is, since W is 0 or infinite where a factor of F is. b·W is at most eight times
-/// what was computed before, and F has two factors at most beside those that are never larger than 1: nothing overflows that did not but within 1000 of the largest number.
+/// what was computed before, and F has two factors at most, or one beside those that are never larger than 1: in any order nothing overflows that did not but within 1000 of the largest number.
 [<RequireQualifiedAccess>]
 module internal Powers =
     /// Two such terms, W, b for W as it is, and the most that W is multiplied with already.
@@ -48,7 +48,8 @@ module internal Powers =
 
     let private pair (first: Term) (second: Term) : Pair voption =
         if
-            Array.length (Array.filter mayBeLarge first.Factors) > 2
+            first.Factors.Length > 2
+            && Array.length (Array.filter mayBeLarge first.Factors) > 1
             || (first.Constant > 0.0) <> (second.Constant > 0.0)
         then
             ValueNone

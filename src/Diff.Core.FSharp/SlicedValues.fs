@@ -28,12 +28,12 @@ type internal ReadWindow =
 /// the slices together have no more elements than the whole.
 [<RequireQualifiedAccess>]
 module internal SlicedValues =
-    // Less is not worth looking at, and slices of less are no loops.
+    // Less is not worth looking at, and rows of slices that are shorter would make loops over few columns of one over many.
     let private minLength = 1024
-    let private minWindow = 64
+    let private minRow = 64
 
-    // Of more windows every value on the way would keep all.
-    let private maxWindows = 256
+    // What reads many slices in one loop would have to do all of their work.
+    let private maxWindows = 16
 
     // Small graphs may grow to so much more.
     let private leastRoom = 1000
@@ -48,6 +48,14 @@ module internal SlicedValues =
 
     let private isSqueeze (e: Expr) =
         e.Op.IsReshape && (View.squeezed e.Args[0].Shape e.Shape).IsSome
+
+    /// Whether a slice has rows of elements that lie side by side.
+    let private hasRows (e: Expr) =
+        match e.Op with
+        | Op.Slice(_, steps) ->
+            let strides = Array.map2 (*) steps (Shape.strides e.Args[0].Shape.Dims)
+            View.row e.Shape strides >= minRow
+        | _ -> false
 
     /// The windows in which each value is read that is read in no other way; none where these are more than there is room for.
     let private find (nodes: Expr[]) (roots: Expr[]) (room: int) : Dictionary<Expr, HashSet<ReadWindow>> =
@@ -73,7 +81,7 @@ module internal SlicedValues =
             all 0 slice
         let window (through: Shape voption) (slice: Expr) : ReadWindow voption =
             match slice.Op with
-            | Op.Slice(starts, steps) when slice.Shape.Length >= minWindow && isReadIndexByIndex slice ->
+            | Op.Slice(starts, steps) when hasRows slice && isReadIndexByIndex slice ->
                 ValueSome
                     { Through = through
                       Starts = starts
@@ -125,8 +133,7 @@ module internal SlicedValues =
     let private isSliceOfPointwise (e: Expr) =
         let isSource (x: Expr) =
             isPointwise x && x.Shape.Length >= minLength
-        e.Op.IsSlice
-        && e.Shape.Length >= minWindow
+        hasRows e
         && (isSource e.Args[0] || (isSqueeze e.Args[0] && isSource e.Args[0].Args[0]))
 
     /// The graph after a turn, and how many values it has instead; none if nothing changes.

@@ -129,6 +129,14 @@ module internal View =
                     Strides = spec.Output.ToCharArray() |> Array.map stride }
         | _ -> ValueNone
 
+    /// How many of the last elements of an array with these strides lie side by side.
+    let row (shape: Shape) (strides: int[]) : int =
+        let mutable n, axis = 1, shape.Rank - 1
+        while axis >= 0 && (shape[axis] = 1 || strides[axis] = n) do
+            n <- n * shape[axis]
+            axis <- axis - 1
+        n
+
     /// Whether the view is its base's storage as it lies, whole or a part.
     let isContiguous (shape: Shape) (view: View) =
         let own = Shape.strides shape.Dims

@@ -596,6 +596,31 @@ let private sideBySide: (string * int * (DType -> Expr[])) list =
               gates 64 (z + matmul state w) state
           let y = sum (square (List.fold step x [ 0; 1; 2 ]))
           Array.append [| y |] (grads y [ x; w; input; bias ] |> Array.ofSeq)
+      "a view of a part is a result",
+      1,
+      fun t ->
+          let struct (x, _) = operands t
+          let a = tanh x
+          [| sum (cos (concat 1 [ a; exp x ])); broadcastTo [ 5; 6; 64 ] a |]
+      "a view of a view of a part that is a result",
+      1,
+      fun t ->
+          let struct (x, _) = operands t
+          let a = tanh x
+          let r = slice 0 (Some 0) (Some 3) 1 a
+          [| sum (cos (concat 1 [ a; exp x ])); r; sin (reshape [ 6; 32 ] r) |]
+      "many read a part",
+      1,
+      fun t ->
+          let struct (x, _) = operands t
+          let a = tanh x
+          let readers = [ for k in 1..70 -> sumOver [ 1 ] (cumsum 0 (a * float k)) ]
+          [| sum (cos (concat 1 [ a; exp x ])); List.reduce (+) readers |]
+      "rows of large arrays one behind the other, whatever their lengths",
+      0,
+      fun t ->
+          let x, y = leaf 3 [ 600; 1000 ] t, leaf 4 [ 600; 1000 ] t
+          [| sumOver [ 0 ] (concat 0 [ tanh x; 2.0 * y ]) |]
       "comparisons",
       0,
       fun t ->
@@ -670,6 +695,20 @@ let private asAWhole: (string * (DType -> Expr[])) list =
       "a slice is summed", (fun t -> let y = tanh (x t) in [| half 0 y; sum (half 1 y) |])
       "slices of few numbers",
       (fun t -> let y = tanh (x t) in [| slice 1 (Some 0) (Some 3) 1 y + slice 1 (Some 5) (Some 8) 1 y |])
+      "short rows",
+      (fun t ->
+          let y = tanh (leaf 1 [ 500; 16 ] t)
+          let part k =
+              slice 1 (Some(4 * k)) (Some(4 * k + 4)) 1 y
+          [| part 0 * part 1 + part 2 * part 3 |])
+      "backwards, and every other one",
+      (fun t ->
+          let y, z = tanh (x t), exp (x t)
+          [| sin (flip [ 1 ] y); cos (slice 1 None None 2 z) |])
+      "many slices",
+      (fun t ->
+          let y = tanh (leaf 1 [ 40; 64 ] t)
+          [| Seq.reduce (+) [ for k in 0..39 -> exp (slice 0 (Some k) (Some(k + 1)) 1 y) ] |])
       "small arrays", (fun t -> let y = tanh (leaf 1 [ 7; 128 ] t) in [| half 0 y * half 1 y |]) ]
 
 [<Fact>]
@@ -830,6 +869,14 @@ let ``random updates give what computing with copies gives`` (part: int) =
         updated $"seed {seed}" make
 
 // ---- Runs -------------------------------------------------------------------------------------------------------------
+
+[<Fact>]
+let ``a variable becomes a view of what lies within rows of others`` () =
+    for shape in [ [ 6; 1; 64 ]; [ 12; 32 ] ] do
+        updated "a view of a part" (fun () ->
+            let x, v = leaf 1 [ 6; 64 ] DType.Float32, leaf 2 shape DType.Float32
+            let a = tanh x
+            struct ([ sum (cos (concat 1 [ a; exp x ])) ], [ v, reshape shape a ]))
 
 [<Fact>]
 let ``results go to the caller's arrays, wherever these begin`` () =

@@ -211,6 +211,10 @@ let ``nothing overflows or becomes nothing that does not as written`` () =
            0.8 * (x + 0.04 * x * x * x)
            y + 3.0 * (0.04 * x * x) * (0.4 * y * x) + 0.4 * y * x
            1e-30 * x + 1e30 * x
+           (x * (1.0 + tanh y)) * z
+           (x * y) * (z * (1.0 + tanh x))
+           (x * 0.5) * ((1.0 - tanh z * tanh z) * y) + (1.0 + tanh z)
+           x * (1.0 + tanh z) + 3.0 * (x * x) * (x * (1.0 - tanh z * tanh z)) * y
            (x * y) * 1e-12 + (y * x) * 1e12 + z |]
     let expected = Reference.evaluate roots |> Array.map floats
     for tier in [ Tier.Tiles; Tier.Compiled ] do
