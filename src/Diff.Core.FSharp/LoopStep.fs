@@ -44,8 +44,8 @@ module internal LoopStep =
             not isAccumulator && other = strides && program.MayShare(k, r)
         | _ -> false
 
-    /// Memory for what the unit u computes.
-    let private allotResults (draft: PlanDraft) u (reads: HashSet<int>) (fused: FusedLoop) =
+    /// Memory for what the unit u computes, best that of the first of the nodes it reads.
+    let private allotResults (draft: PlanDraft) u (reads: int seq) (fused: FusedLoop) =
         let memory, graph = draft.Memory, draft.Graph
         let fits i s =
             memory.IsDying(u, s)
@@ -93,19 +93,26 @@ module internal LoopStep =
             (StreamOf.strides fused.Streams[k])
             fused.Extents
 
-    /// The unit number u, which reads these nodes from memory.
-    let add (draft: PlanDraft) u (unit: FusedUnit) (reads: HashSet<int>) : unit =
+    /// The unit number u, which reads these nodes from memory. If the unit before it computes a product that it may follow block by block, that is `product`,
+    /// whose operands still have their memory.
+    let add (draft: PlanDraft) u (unit: FusedUnit) (reads: HashSet<int>) (product: int voption) : unit =
         let fused = LoopBuild.make draft.Tier draft.Graph draft.Fuser unit
+        let laid = product |> ValueOption.bind (Epilogue.tryLay draft fused)
+        if laid.IsNone && product.IsSome then
+            draft.Memory.Release(u - 1)
         // Copies first: they read what results may overwrite.
         let copies = copies draft fused
-        allotResults draft u reads fused
+        let preferred = if laid.IsSome then [ product.Value ] else []
+        allotResults draft u (Seq.append preferred reads) fused
         let members = unit.Members.ToArray() |> Array.sort
         let count = fused.Streams.Length
         let elements = Array.fold (fun n m -> n * float m) 1.0 fused.Extents
-        draft.Steps.Add
+        let loop =
             { Action = OnMemory(LoopMemoryStep(fused.Kernel, Array.init count (placeOf draft fused copies)))
               Nodes = members |> Array.map (fun i -> draft.Graph.Nodes[i])
               Kind = "loop"
               Flops = float members.Length * elements
               Bytes = Seq.sumBy (bytesOf fused) (seq { 0 .. count - 1 }) }
-        draft.Memory.Release u
+        match laid |> ValueOption.bind (fun laid -> Epilogue.tryJoin draft fused laid loop) with
+        | ValueSome both -> draft.Steps[draft.Steps.Count - 1] <- both
+        | ValueNone -> draft.Steps.Add loop

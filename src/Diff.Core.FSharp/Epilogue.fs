@@ -1,0 +1,99 @@
+namespace Diff
+
+open System.Collections.Generic
+open Diff.Kernels
+
+/// A loop that follows a matrix product and goes through its result in order runs on each block of it as soon as that is finished, while the block
+/// is in the core's second cache: product and loop become one step. Other blocks are still computed then, so what the loop writes lies apart
+/// from what the product reads, and of the result it reads an element only where it is.
+[<RequireQualifiedAccess>]
+module internal Epilogue =
+    /// What is smaller stays in the caches until the loop comes, and shares no work between threads.
+    let leastBytes = 16384L
+
+    let private overlaps (struct (a: Place, length: int64)) (struct (b: Place, other: int64)) =
+        a.Entry = b.Entry
+        && int64 a.Bytes < int64 b.Bytes + other
+        && int64 b.Bytes < int64 a.Bytes + length
+
+    let private rangeOf (draft: PlanDraft) i =
+        struct (draft.Memory.PlaceOf i, draft.Graph.BytesOf i)
+
+    let private reads (product: ProductMemoryStep) =
+        let struct (a, aBytes), struct (b, bBytes) = product.A, product.B
+        [ struct (a, aBytes); struct (b, bBytes) ]
+
+    /// Whether a stream goes through the whole node c in row-major order, as the loop goes through its elements.
+    let private isInOrder (draft: PlanDraft) (fused: FusedLoop) c stream =
+        match stream with
+        | StreamOf.Node(n, 0, strides) when n = c ->
+            let mutable step, fits = 1, true
+            for axis in fused.Extents.Length - 1 .. -1 .. 0 do
+                fits <- fits && (fused.Extents[axis] = 1 || strides[axis] = step)
+                step <- step * fused.Extents[axis]
+            fits && step = draft.Graph.Nodes[c].Shape.Length
+        | _ -> false
+
+    /// Whether the loop's unit may become one step with that of a product before it; then the product's operands keep their memory until the
+    /// loop's results have theirs.
+    let mayFollow (draft: PlanDraft) (least: int64) (product: FusedUnit) (loop: FusedUnit) (read: HashSet<int>) : bool =
+        let i = product.Members[0]
+        not product.IsLoop
+        && loop.IsLoop
+        && read.Contains i
+        && draft.Graph.BytesOf i >= least
+        && (draft.Terms.IsSum i || Terms.IsProduct draft.Graph.Nodes[i])
+
+    /// The last step, if it is a product that completes the node c, and how the loop lies in blocks of it.
+    let tryLay (draft: PlanDraft) (fused: FusedLoop) c : struct (ProductMemoryStep * EpilogueLayout) voption =
+        let isRead stream =
+            match stream with
+            | StreamOf.Node(n, _, _) -> overlaps (rangeOf draft n) (rangeOf draft c)
+            | StreamOf.Copied _ -> true // the copy would lie between the two
+            | _ -> false
+        let last = Seq.tryLast draft.Steps |> Option.map _.Action
+        let completes (product: ProductMemoryStep) =
+            let struct (place, _) = product.C
+            product.IsFloat && place = draft.Memory.PlaceOf c
+        match last, fused.Streams |> Array.filter isRead with
+        | Some(OnMemory(:? ProductMemoryStep as product)), [| one |] when
+            completes product && isInOrder draft fused c one
+            ->
+            match EpilogueLayout.Of(product.Plan, fused.Kernel) with
+            | null -> ValueNone
+            | layout -> ValueSome(struct (product, layout))
+        | _ -> ValueNone
+
+    /// What the loop writes: where, and how many bytes.
+    let private written (draft: PlanDraft) (fused: FusedLoop) =
+        fused.Streams
+        |> Array.choose (function
+            | StreamOf.Result(i, _) -> Some(rangeOf draft i)
+            | _ -> None)
+
+    /// The step of both, if what the loop writes lies apart from the product's operands; `loop` is the step that the loop alone would be.
+    let tryJoin
+        (draft: PlanDraft)
+        (fused: FusedLoop)
+        (struct (product: ProductMemoryStep, layout: EpilogueLayout))
+        (loop: Step)
+        : Step voption =
+        let results = written draft fused
+        let isApart range =
+            reads product |> List.forall (fun operand -> not (overlaps range operand))
+        match loop.Action with
+        | OnMemory(:? LoopMemoryStep as action) when Array.forall isApart results ->
+            let before = draft.Steps[draft.Steps.Count - 1]
+            // Variables: the caller may have given the array that one holds as an argument too.
+            let foreign =
+                results
+                |> Array.filter (fun (struct (place, _)) -> place.Entry >= Entry.source 0)
+            let struct (_, bytes) = product.C
+            ValueSome
+                { Action = OnMemory(ProductLoopMemoryStep(product, action, layout, foreign))
+                  Nodes = Array.append before.Nodes loop.Nodes
+                  Kind = "product+loop"
+                  Flops = before.Flops + loop.Flops
+                  // The result is read from the cache.
+                  Bytes = before.Bytes + loop.Bytes - float bytes }
+        | _ -> ValueNone
