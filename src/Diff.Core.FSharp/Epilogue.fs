@@ -3,14 +3,18 @@ namespace Diff
 open System.Collections.Generic
 open Diff.Kernels
 
-/// A loop that follows a matrix product and goes through its result in order runs on each block of it as soon as that is finished, while the block
-/// is in the core's second cache: product and loop become one step. Other blocks are still computed then, so what the loop writes lies apart
-/// from what the product reads, and of the result it reads an element only where it is.
+/// Which loops run on the blocks of the product that they follow.
+[<RequireQualifiedAccess>]
+type internal Blockwise =
+    | Never
+    | WherePays
+    | Always
+
+/// A loop that follows a matrix product and goes through its result in order may run on each block of it as soon as that is finished: product and
+/// loop become one step. Other blocks are still computed then, so what the loop writes lies apart from what the product reads, and of the result
+/// it reads an element only where it is.
 [<RequireQualifiedAccess>]
 module internal Epilogue =
-    /// What is smaller stays in the caches until the loop comes, and shares no work between threads.
-    let leastBytes = 16384L
-
     let private overlaps (struct (a: Place, length: int64)) (struct (b: Place, other: int64)) =
         a.Entry = b.Entry
         && int64 a.Bytes < int64 b.Bytes + other
@@ -34,34 +38,48 @@ module internal Epilogue =
             fits && step = draft.Graph.Nodes[c].Shape.Length
         | _ -> false
 
-    /// Whether the loop's unit may become one step with that of a product before it; then the product's operands keep their memory until the
-    /// loop's results have theirs.
-    let mayFollow (draft: PlanDraft) (least: int64) (product: FusedUnit) (loop: FusedUnit) (read: HashSet<int>) : bool =
-        let i = product.Members[0]
-        not product.IsLoop
-        && loop.IsLoop
-        && read.Contains i
-        && draft.Graph.BytesOf i >= least
-        && (draft.Terms.IsSum i || Terms.IsProduct draft.Graph.Nodes[i])
+    /// The product that the unit number u has ended with, if the loop after it may run block by block. Then the product's operands keep their memory
+    /// until the loop's results have theirs.
+    let tryStart
+        (draft: PlanDraft)
+        (blockwise: Blockwise)
+        (units: FusedUnit[])
+        (reads: HashSet<int>[])
+        u
+        : ProductMemoryStep voption =
+        let i = units[u].Members[0]
+        let isRead () =
+            not units[u].IsLoop
+            && (draft.Terms.IsSum i || Terms.IsProduct draft.Graph.Nodes[i])
+            && u + 1 < units.Length
+            && units[u + 1].IsLoop
+            && reads[u + 1].Contains i
+        let completes (product: ProductMemoryStep) =
+            let struct (place, _) = product.C
+            product.IsFloat && place = draft.Memory.PlaceOf i
+        let pays (product: ProductMemoryStep) =
+            blockwise = Blockwise.Always
+            || EpilogueLayout.Pays(product.Plan, DType.size draft.Graph.Nodes[i].DType)
+        if blockwise = Blockwise.Never || not (isRead ()) then
+            ValueNone
+        else
+            match draft.Steps[draft.Steps.Count - 1].Action with
+            | OnMemory(:? ProductMemoryStep as product) when completes product && pays product ->
+                ValueSome product
+            | _ -> ValueNone
 
-    /// The last step, if it is a product that completes the node c, and how the loop lies in blocks of it.
-    let tryLay (draft: PlanDraft) (fused: FusedLoop) c : struct (ProductMemoryStep * EpilogueLayout) voption =
+    /// How the loop lies in blocks of the node c that the product computes, if it reads that as it may.
+    let tryLay (draft: PlanDraft) (fused: FusedLoop) (product: ProductMemoryStep) c : EpilogueLayout voption =
         let isRead stream =
             match stream with
             | StreamOf.Node(n, _, _) -> overlaps (rangeOf draft n) (rangeOf draft c)
             | StreamOf.Copied _ -> true // the copy would lie between the two
             | _ -> false
-        let last = Seq.tryLast draft.Steps |> Option.map _.Action
-        let completes (product: ProductMemoryStep) =
-            let struct (place, _) = product.C
-            product.IsFloat && place = draft.Memory.PlaceOf c
-        match last, fused.Streams |> Array.filter isRead with
-        | Some(OnMemory(:? ProductMemoryStep as product)), [| one |] when
-            completes product && isInOrder draft fused c one
-            ->
+        match fused.Streams |> Array.filter isRead with
+        | [| one |] when isInOrder draft fused c one ->
             match EpilogueLayout.Of(product.Plan, fused.Kernel) with
             | null -> ValueNone
-            | layout -> ValueSome(struct (product, layout))
+            | layout -> ValueSome layout
         | _ -> ValueNone
 
     /// What the loop writes: where, and how many bytes.
@@ -75,7 +93,8 @@ module internal Epilogue =
     let tryJoin
         (draft: PlanDraft)
         (fused: FusedLoop)
-        (struct (product: ProductMemoryStep, layout: EpilogueLayout))
+        (product: ProductMemoryStep)
+        (layout: EpilogueLayout)
         (loop: Step)
         : Step voption =
         let results = written draft fused

@@ -198,7 +198,11 @@ module internal Explain =
             | OnMemory(:? LoopMemoryStep as loop) ->
                 $"  [{members step.Nodes}; {tierOf loop.Kernel.IsCompiled}]"
             | OnMemory(:? ProductLoopMemoryStep as both) ->
-                let added = if both.Product.Accumulates then "added to its sum, " else ""
+                let added =
+                    if both.Product.Accumulates then
+                        "added to its sum, "
+                    else
+                        ""
                 $"  [{added}{members step.Nodes}, block by block; {tierOf both.Loop.Kernel.IsCompiled}]"
             | OnMemory(:? ScalarMemoryStep as scalar) ->
                 let f = scalar.Function

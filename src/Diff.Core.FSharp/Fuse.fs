@@ -226,7 +226,9 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
 
     /// The units, each after those it reads from.
     member _.Units: FusedUnit[] =
-        let isProduct (unit: FusedUnit) =
+        let isLargeProduct (unit: FusedUnit) =
             let i = unit.Members[0]
-            not unit.IsLoop && (terms.IsSum i || Terms.IsProduct nodes[i])
-        FusedUnit.inOrder isProduct units
+            not unit.IsLoop
+            && graph.BytesOf i >= FuseRules.leastFollowed
+            && (terms.IsSum i || Terms.IsProduct nodes[i])
+        FusedUnit.inOrder isLargeProduct units

@@ -104,9 +104,9 @@ module internal FusedUnit =
         not (reachesWithin visits a b) && not (reachesWithin visits b a)
 
     /// The units, each after those it reads from, otherwise in the order of the graph: what nothing else waits for (the derivative by a
-    /// parameter, say) comes when its operands are there, not at the end, so that these need not be kept. A loop that only waits for a product
-    /// follows it at once, so that it may run on each block of the product while that is in the cache.
-    let inOrder (isProduct: FusedUnit -> bool) (units: FusedUnit seq) : FusedUnit[] =
+    /// parameter, say) comes when its operands are there, not at the end, so that these need not be kept. A loop that only waits for a large
+    /// product follows it at once, while some of it is in the caches.
+    let inOrder (isLargeProduct: FusedUnit -> bool) (units: FusedUnit seq) : FusedUnit[] =
         let whole = units |> Seq.filter (fun u -> isNull u.Parent) |> Array.ofSeq
         let waitsFor = Dictionary<FusedUnit, HashSet<FusedUnit>>(HashIdentity.Reference)
         let readers = Dictionary<FusedUnit, List<FusedUnit>>(HashIdentity.Reference)
@@ -133,8 +133,12 @@ module internal FusedUnit =
                 waitsFor[reader].Remove unit |> ignore
                 if waitsFor[reader].Count = 0 then
                     free.Add reader
-            let loops = free |> Seq.filter (fun reader -> isProduct unit && reader.IsLoop)
-            let next = if Seq.isEmpty loops then -1 else (Seq.minBy last loops).Number
+            let loops = free |> Seq.filter (fun reader -> isLargeProduct unit && reader.IsLoop)
+            let next =
+                if Seq.isEmpty loops then
+                    -1
+                else
+                    (Seq.minBy last loops).Number
             for reader in free do
                 ready.Enqueue(reader, (if reader.Number = next then -1 else last reader))
         if order.Count < whole.Length then

@@ -93,16 +93,29 @@ module internal LoopStep =
             (StreamOf.strides fused.Streams[k])
             fused.Extents
 
-    /// The unit number u, which reads these nodes from memory. If the unit before it computes a product that it may follow block by block, that is `product`,
-    /// whose operands still have their memory.
-    let add (draft: PlanDraft) u (unit: FusedUnit) (reads: HashSet<int>) (product: int voption) : unit =
+    /// The unit number u, which reads these nodes from memory. `product` is what the unit before has ended with, if this one may run on blocks of
+    /// it: what that reads still has its memory.
+    let add
+        (draft: PlanDraft)
+        u
+        (unit: FusedUnit)
+        (reads: HashSet<int>)
+        (product: struct (ProductMemoryStep * int) voption)
+        =
         let fused = LoopBuild.make draft.Tier draft.Graph draft.Fuser unit
-        let laid = product |> ValueOption.bind (Epilogue.tryLay draft fused)
+        let laid =
+            product
+            |> ValueOption.bind (fun (struct (product, c)) ->
+                Epilogue.tryLay draft fused product c
+                |> ValueOption.map (fun layout -> struct (product, c, layout)))
         if laid.IsNone && product.IsSome then
             draft.Memory.Release(u - 1)
         // Copies first: they read what results may overwrite.
         let copies = copies draft fused
-        let preferred = if laid.IsSome then [ product.Value ] else []
+        let preferred =
+            match laid with
+            | ValueSome(struct (_, c, _)) -> [ c ]
+            | ValueNone -> []
         allotResults draft u (Seq.append preferred reads) fused
         let members = unit.Members.ToArray() |> Array.sort
         let count = fused.Streams.Length
@@ -113,6 +126,10 @@ module internal LoopStep =
               Kind = "loop"
               Flops = float members.Length * elements
               Bytes = Seq.sumBy (bytesOf fused) (seq { 0 .. count - 1 }) }
-        match laid |> ValueOption.bind (fun laid -> Epilogue.tryJoin draft fused laid loop) with
+        let joined =
+            laid
+            |> ValueOption.bind (fun (struct (product, _, layout)) ->
+                Epilogue.tryJoin draft fused product layout loop)
+        match joined with
         | ValueSome both -> draft.Steps[draft.Steps.Count - 1] <- both
         | ValueNone -> draft.Steps.Add loop

@@ -1,6 +1,5 @@
 namespace Diff
 
-open System
 open System.Collections.Generic
 
 /// From graphs to plans: simplification, lowering, fusion, order, memory, kernels. Each part looks only at what the one before made.
@@ -12,10 +11,9 @@ module internal Planner =
         | Op.Reshape, Target.Result _ -> stored root.Args[0] target
         | _ -> root
 
-    /// The plan of a lowered graph, in which nothing is simplified any more. Loops may follow products block by block whose results have at least
-    /// `blockwise` bytes.
+    /// The plan of a lowered graph, in which nothing is simplified any more.
     let rec private makeData
-        (blockwise: int64)
+        (blockwise: Blockwise)
         (options: EngineOptions)
         (inputs: Expr[])
         (roots: Expr[])
@@ -43,26 +41,21 @@ module internal Planner =
               Steps = List<Step>() }
         for struct (r, into) in draft.Roots.Early do
             draft.CopyWhole(r, into)
-        let isFollowed u =
-            u >= 0
-            && u + 1 < units.Length
-            && Epilogue.mayFollow draft blockwise units[u] units[u + 1] reads[u + 1]
-        units
-        |> Array.iteri (fun u unit ->
-            if unit.IsLoop then
-                let product =
-                    if isFollowed (u - 1) then
-                        ValueSome units[u - 1].Members[0]
-                    else
-                        ValueNone
-                LoopStep.add draft u unit reads[u] product
+        // What the unit before has ended with, if this one may run on blocks of it.
+        let mutable product = ValueNone
+        for u in 0 .. units.Length - 1 do
+            let before = product
+            if units[u].IsLoop then
+                LoopStep.add draft u units[u] reads[u] before
             else
-                KernelStep.add draft u unit
-            // The operands of a product that a loop may follow block by block are read until that is done.
-            if not (isFollowed u) then
-                if isFollowed (u - 1) then
+                KernelStep.add draft u units[u]
+            product <-
+                Epilogue.tryStart draft blockwise units reads u
+                |> ValueOption.map (fun product -> struct (product, units[u].Members[0]))
+            if product.IsNone then
+                if before.IsSome then
                     memory.Release(u - 1)
-                memory.Release u)
+                memory.Release u
         for struct (from, r, into) in draft.Roots.Late do
             let node = graph.Nodes[r]
             let strides = Shape.strides node.Shape.Dims
@@ -77,24 +70,31 @@ module internal Planner =
           Recomputed = recomputed
           Threads = options.Threads }
 
-    /// Plans a lowered graph with loops after products as steps of their own if the results are smaller than `blockwise` bytes. Where there is too little
-    /// memory for what it keeps, all are, since operands then go sooner; and if there still is, one that computes some of that again.
-    and makeBlockwise blockwise (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
-        let separately = makeData Int64.MaxValue options inputs
-        let data = makeData blockwise options inputs roots targets [||]
+    /// Plans a lowered graph. Where there is too little memory for what it keeps, no loop runs on blocks of a product, since operands then go sooner; and
+    /// if there still is, some of it is computed again.
+    and makeBlockwise
+        blockwise
+        (options: EngineOptions)
+        (inputs: Expr[])
+        (roots: Expr[])
+        (targets: Target[])
+        : Plan =
+        let make blockwise roots recomputed =
+            makeData blockwise options inputs roots targets recomputed
+        let data = make blockwise roots [||]
         match options.MemoryBudget with
         | ValueSome budget when data.ArenaBytes > budget ->
-            let data = separately roots targets [||]
+            let data = make Blockwise.Never roots [||]
             if data.ArenaBytes <= budget then
                 data
             else
-                Remat.fit budget roots data (fun roots recomputed -> separately roots targets recomputed) _.ArenaBytes
+                Remat.fit budget roots data (make Blockwise.Never) _.ArenaBytes
         | _ -> data
         |> Plan
 
     /// Plans a lowered graph; where there is too little memory for what it keeps, one that computes some of that again.
     and makeLowered (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
-        makeBlockwise Epilogue.leastBytes options inputs roots targets
+        makeBlockwise Blockwise.WherePays options inputs roots targets
 
     /// Plans the values of `simple`, which is simplified and has no graphs within it, as functions of the placeholders `inputs`;
     /// each goes to its target.

@@ -41,8 +41,7 @@ module internal ScalarPlanner =
             let vectors = (kernel.Cols + lanes - 1n) / lanes
             50.0 + 0.8 * float kernel.Cost * float vectors / float (max 1n kernel.Cols)
         let ofProduct (p: GemmPlan) =
-            100.0
-            + 0.6 * float p.Batch * float p.Rows * float p.Cols * float p.Depth
+            100.0 + 0.6 * float p.Batch * float p.Rows * float p.Cols * float p.Depth
         plan.Steps
         |> Array.sumBy (fun step ->
             match step.Action with

@@ -17,6 +17,10 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
     // A chunk is at least 3 µs of multiply-adds or of streaming B, and threads pay from about three of them.
     private const long ChunkWork = 100_000, ChunkStream = 96 << 10, StreamFrom = 2 << 20;
 
+    // More than that of C goes to memory. B is packed for each block of so many rows at least.
+    private const long MemoryBytes = 32 << 20;
+    private const int BlockRows = 512;
+
     [ThreadStatic]
     private static Job? job;
 
@@ -126,6 +130,8 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
             bool narrow = !p.AIsScattered && (long)p.M * p.Depth * sizeof(T) <= 2 << 20;
             j.ColChunks = Math.Min(each, narrow ? colUnits : Math.Max(1, p.N / 256));
             j.RowChunks = Math.Min((each + j.ColChunks - 1) / j.ColChunks, Math.Max(1, p.M / 96));
+            // What goes to memory is written by whole rows: 3–6 % where the depth is small.
+            if (p.M / each >= BlockRows && (long)p.M * p.N * sizeof(T) >= MemoryBytes) (j.RowChunks, j.ColChunks) = (each, 1);
             int chunks = j.RowChunks * j.ColChunks * j.BatchChunks;
             if (chunks < 4 * threads && chunks % threads != 0)
             {
