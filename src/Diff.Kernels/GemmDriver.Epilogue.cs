@@ -7,7 +7,7 @@ namespace Diff.Kernels;
 internal static unsafe partial class GemmDriver<T, V, S>
 {
     // A block on one thread: it stays in the third cache until the loop comes.
-    private const int BlockBytes = 1 << 20;
+    private const int BlockBytes = 4 << 20;
 
     /// <summary>Changes how a product is cut as the loop needs it. False if there would be too few chunks; the cut then is as before.</summary>
     private static bool CutForEpilogue(Job j, int threads, int each)
