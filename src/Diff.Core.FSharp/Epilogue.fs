@@ -54,9 +54,6 @@ module internal Epilogue =
             && u + 1 < units.Length
             && units[u + 1].IsLoop
             && reads[u + 1].Contains i
-        let completes (product: ProductMemoryStep) =
-            let struct (place, _) = product.C
-            product.IsFloat && place = draft.Memory.PlaceOf i
         let pays (product: ProductMemoryStep) =
             blockwise = Blockwise.Always
             || EpilogueLayout.Pays(product.Plan, DType.size draft.Graph.Nodes[i].DType)
@@ -64,8 +61,7 @@ module internal Epilogue =
             ValueNone
         else
             match draft.Steps[draft.Steps.Count - 1].Action with
-            | OnMemory(:? ProductMemoryStep as product) when completes product && pays product ->
-                ValueSome product
+            | OnMemory(:? ProductMemoryStep as product) when pays product -> ValueSome product
             | _ -> ValueNone
 
     /// How the loop lies in blocks of the node c that the product computes, if it reads that as it may.

@@ -158,8 +158,8 @@ internal sealed unsafe class LoopKernel
 
     private static nint Rounded(nint bytes) => (bytes + 63) & ~63;
 
-    /// <summary>Whether blocks may be run one by one, as <see cref="RunLines"/> does it: no sum has several places, and where sums are cut in chunks these are rows.</summary>
-    public bool RunsInBlocks => !wholeOuter && units > 0 && cols > 0 && !(cutsRows && accumulated.Length > 0);
+    /// <summary>Whether blocks may be run one by one, as <see cref="RunLines"/> does it: no sum has several places.</summary>
+    public bool RunsInBlocks => !wholeOuter && units > 0 && cols > 0;
 
     /// <summary>Whether blocks have whole rows: something is reduced along the row, or written once a row.</summary>
     public bool NeedsWholeRows => !program.Schedule.CutsRows || accumulated.Any(s => program.Streams[s].PerRow);

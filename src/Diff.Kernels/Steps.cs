@@ -66,9 +66,6 @@ internal sealed unsafe class ProductMemoryStep(GemmPlan plan, LoopType type, boo
 
     private int Size => type is LoopType.Float64 or LoopType.Int64 ? 8 : 4;
 
-    /// <summary>Whether the product is of floating-point numbers, which a loop can follow block by block.</summary>
-    public bool IsFloat => type is LoopType.Float32 or LoopType.Float64;
-
     public override void Run(nint* table, int threads) => Run(table, threads, null);
 
     /// <summary>The product, and what comes after each block of it; true if that has begun.</summary>

@@ -120,6 +120,7 @@ let private layouts: (string * (Expr -> Expr -> Expr -> Expr -> Expr)) list =
 let private sizes: (int * int * int) list =
     [ 1, 1, 1
       1, 17, 5
+      1, 9000, 3
       17, 1, 5
       3, 5, 7
       8, 3, 40
@@ -217,6 +218,10 @@ let ``column sums over products that follow one another`` () =
             let x, w, g = leaf 1 [ b; m; k ] t, leaf 2 [ b; k; n ] t, leaf 3 [ b; m; n ] t
             let d = einsum "bik,bkj->bij" [ x; w ] * exp (tanh g)
             sameWithin $"{b} of {m}×{n}×{k}" 0 both [| d; sumOver [ 0; 1 ] d |] |> ignore
+            sameWithin $"{b} of {m}×{n}×{k}, each" 0 both [| d; sumOver [ 1 ] d |] |> ignore
+            let between = einsum "bik,bkj->ibj" [ x; w ] * exp (tanh (permute [ 1; 0; 2 ] g))
+            sameWithin $"{b} of {m}×{n}×{k}, rows between rows" 0 both [| between; sumOver [ 0; 1 ] between |]
+            |> ignore
 
 // ---- Which pairs there are ------------------------------------------------------------------------------------------
 
@@ -305,6 +310,10 @@ let ``what does not go through the product in order stays a step of its own`` ()
         agrees what 0 both roots
     apart "transposed" [| s; exp (transpose s) |]
     apart "in order and transposed" [| exp (s + transpose s) |]
+    apart "in order and a row of it" [| exp (h * slice 0 (Some 59) None 1 h) |]
+    let batches = matmul (leaf 5 [ 4; 6; 9 ] t) (leaf 6 [ 4; 9; 40 ] t)
+    apart "products in another order" [| batches; exp (permute [ 1; 0; 2 ] batches) |]
+    apart "rows of a loop that are parts of a line" [| reshape [ 60; 2; 20 ] h * leaf 7 [ 2; 1 ] t |]
     apart "a part" [| exp (slice 0 (Some 1) (Some 30) 1 h) |]
     apart "in two places" [| slice 0 (Some 1) None 1 s * slice 0 None (Some -1) 1 s |]
     apart "reversed" [| exp (slice 1 None None -1 h) |]
