@@ -130,7 +130,7 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
             bool narrow = !p.AIsScattered && (long)p.M * p.Depth * sizeof(T) <= 2 << 20;
             j.ColChunks = Math.Min(each, narrow ? colUnits : Math.Max(1, p.N / 256));
             j.RowChunks = Math.Min((each + j.ColChunks - 1) / j.ColChunks, Math.Max(1, p.M / 96));
-            // What goes to memory is written by whole rows: 3–6 % where the depth is small.
+            // What goes to memory is written by whole rows: up to 6 % where the depth is small.
             if (p.M / each >= BlockRows && (long)p.M * p.N * sizeof(T) >= MemoryBytes) (j.RowChunks, j.ColChunks) = (each, 1);
             int chunks = j.RowChunks * j.ColChunks * j.BatchChunks;
             if (chunks < 4 * threads && chunks % threads != 0)

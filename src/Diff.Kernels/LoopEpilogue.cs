@@ -9,16 +9,11 @@ namespace Diff.Kernels;
 /// <param name="WholeLines">Blocks have whole lines.</param>
 internal sealed record EpilogueLayout(bool Upright, int Together, bool WholeLines)
 {
-    // The cut into products is free; that into rows has B packed for each block.
-    private const long LeastProductsBytes = 8 << 20, LeastRowsBytes = 32 << 20;
-    private const int LeastProducts = 16, LeastRows = 8192;
+    private const long LeastBytes = 8 << 20;
+    private const int LeastProducts = 16;
 
     /// <summary>Whether it takes less time to run a loop on blocks of a product than after it.</summary>
-    public static bool Pays(GemmPlan p, int size)
-    {
-        long bytes = (long)p.Count * p.M * p.N * size;
-        return p.Count >= LeastProducts ? bytes >= LeastProductsBytes : bytes >= LeastRowsBytes && p.M >= LeastRows && p.CColStride == 1;
-    }
+    public static bool Pays(GemmPlan p, int size) => p.Count >= LeastProducts && (long)p.Count * p.M * p.N * size >= LeastBytes;
 
     /// <summary>The layout, if the loop can run on any block of C that obeys it; else null.</summary>
     public static EpilogueLayout? Of(GemmPlan p, LoopKernel loop)
@@ -46,10 +41,10 @@ internal sealed record EpilogueLayout(bool Upright, int Together, bool WholeLine
 
 /// <summary>
 /// A run of a loop by blocks, each as soon as the product that it follows has finished the block.
-/// What that saves is writing C to memory and reading it again: bytes(C) · (1/write + 1/read), where C is larger than the third cache; 1–5 % of product and
-/// loop at 32–64 MB, up to 9 % of attention scores (Zen 4). From that cache a loop takes C as fast as it computes, so with smaller C nothing is saved,
-/// and blocks below half a megabyte, read back from the second cache while they are fresh, cost it 5 cycles a line more. Narrow blocks cost all streams of the
-/// loop their neighbouring lines, and blocks of rows have B packed for each: so it has to be rows, and many of them.
+/// What that saves is writing C to memory and reading it again, bytes(C) · (1/write + 1/read), and a start of the threads: 4 % of product and loop for attention
+/// scores of 8 MB, 4–9 % for 64 MB (Zen 4). From the third cache a loop takes C as fast as it computes, so with smaller C nothing is saved, and blocks below half
+/// a megabyte, read back from the second cache while they are fresh, cost it 5 cycles a line more. Narrow blocks cost all streams of the loop their neighbouring
+/// lines (up to a quarter of product and loop), and blocks of rows have B packed for each (±2 %): so it pays where whole products are blocks.
 /// </summary>
 internal sealed unsafe class LoopEpilogue
 {
