@@ -22,7 +22,6 @@ internal static unsafe partial class GemmDriver<T, V, S>
             maxCols = Blocks(n, BBytes / (maxDepth * sizeof(T)), wide);
         }
         else if (maxDepth * n * sizeof(T) <= L1Bytes) maxRows = m <= 2 * tallest ? (m > tallest ? (m + 1) / 2 : m) : Blocks(m, tallest, 1); // all of B stays in L1: C is written row by row
-        else maxRows = Blocks(m, Math.Max(tallest, ABytes / (maxDepth * sizeof(T))), tallest);
 
         bool packA = !inPlace && PacksA(p);
         nint aTile = (nint)maxDepth * ATileRows, aTiles = packA ? (maxRows + tallest - 1) / tallest : 0;
