@@ -148,14 +148,16 @@ module internal Explain =
         | [| one; two |] -> $"  ; {one}, {two}"
         | many -> $"  ; {many[0]}, {many[1]} and {many.Length - 2} more"
 
+    let private productSize (p: GemmPlan) =
+        let one = $"{p.Rows}×{p.Cols}×{p.Depth}"
+        if p.Batch = 1 then one else $"{one}×{p.Batch}"
+
     /// Rows × columns of a loop; rows × columns × depth (× how many) of a product.
     let private size (step: Step) : string =
         match step.Action with
         | OnMemory(:? LoopMemoryStep as loop) -> $"{loop.Kernel.Rows}×{loop.Kernel.Cols}"
-        | OnMemory(:? ProductMemoryStep as product) ->
-            let p = product.Plan
-            let one = $"{p.Rows}×{p.Cols}×{p.Depth}"
-            if p.Batch = 1 then one else $"{one}×{p.Batch}"
+        | OnMemory(:? ProductMemoryStep as product) -> productSize product.Plan
+        | OnMemory(:? ProductLoopMemoryStep as both) -> productSize both.Product.Plan
         | _ -> ""
 
     let private target (data: PlanData) (node: Expr) =
@@ -195,6 +197,13 @@ module internal Explain =
             match step.Action with
             | OnMemory(:? LoopMemoryStep as loop) ->
                 $"  [{members step.Nodes}; {tierOf loop.Kernel.IsCompiled}]"
+            | OnMemory(:? ProductLoopMemoryStep as both) ->
+                let added =
+                    if both.Product.Accumulates then
+                        "added to its sum, "
+                    else
+                        ""
+                $"  [{added}{members step.Nodes}, block by block; {tierOf both.Loop.Kernel.IsCompiled}]"
             | OnMemory(:? ScalarMemoryStep as scalar) ->
                 let f = scalar.Function
                 $"""  [{counted f.Count "instruction"}; {tierOf f.IsCompiled}]"""
@@ -206,7 +215,7 @@ module internal Explain =
     let private rate (step: Step) (time: float) =
         if time <= 0.0 then
             ""
-        elif step.Kind = "product" then
+        elif step.Kind.StartsWith("product", StringComparison.Ordinal) then
             scaled (step.Flops / time) "flop/s"
         elif step.Bytes > 0.0 then
             scaled (step.Bytes / time) "B/s"

@@ -225,4 +225,10 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
         || usesOf i |> Array.exists (fun reader -> not (FusedUnit.isSame reader.By unit))
 
     /// The units, each after those it reads from.
-    member _.Units: FusedUnit[] = FusedUnit.inOrder units
+    member _.Units: FusedUnit[] =
+        let isLargeProduct (unit: FusedUnit) =
+            let i = unit.Members[0]
+            not unit.IsLoop
+            && graph.BytesOf i >= FuseRules.leastFollowed
+            && (terms.IsSum i || Terms.IsProduct nodes[i])
+        FusedUnit.inOrder isLargeProduct units

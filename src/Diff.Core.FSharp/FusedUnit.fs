@@ -104,8 +104,9 @@ module internal FusedUnit =
         not (reachesWithin visits a b) && not (reachesWithin visits b a)
 
     /// The units, each after those it reads from, otherwise in the order of the graph: what nothing else waits for (the derivative by a
-    /// parameter, say) comes when its operands are there, not at the end, so that these need not be kept.
-    let inOrder (units: FusedUnit seq) : FusedUnit[] =
+    /// parameter, say) comes when its operands are there, not at the end, so that these need not be kept. A loop that only waits for a large
+    /// product follows it at once, while some of it is in the caches.
+    let inOrder (isLargeProduct: FusedUnit -> bool) (units: FusedUnit seq) : FusedUnit[] =
         let whole = units |> Seq.filter (fun u -> isNull u.Parent) |> Array.ofSeq
         let waitsFor = Dictionary<FusedUnit, HashSet<FusedUnit>>(HashIdentity.Reference)
         let readers = Dictionary<FusedUnit, List<FusedUnit>>(HashIdentity.Reference)
@@ -119,17 +120,27 @@ module internal FusedUnit =
             for producer in producers do
                 readers[producer].Add unit
         let ready = PriorityQueue<FusedUnit, int>()
-        let offer (unit: FusedUnit) =
+        let last (unit: FusedUnit) = Seq.max unit.Members
+        for unit in whole do
             if waitsFor[unit].Count = 0 then
-                ready.Enqueue(unit, Seq.max unit.Members)
-        Array.iter offer whole
+                ready.Enqueue(unit, last unit)
         let order = List<FusedUnit>()
         while ready.Count > 0 do
             let unit = ready.Dequeue()
             order.Add unit
+            let free = List<FusedUnit>()
             for reader in readers[unit] do
                 waitsFor[reader].Remove unit |> ignore
-                offer reader
+                if waitsFor[reader].Count = 0 then
+                    free.Add reader
+            let loops = free |> Seq.filter (fun reader -> isLargeProduct unit && reader.IsLoop)
+            let next =
+                if Seq.isEmpty loops then
+                    -1
+                else
+                    (Seq.minBy last loops).Number
+            for reader in free do
+                ready.Enqueue(reader, (if reader.Number = next then -1 else last reader))
         if order.Count < whole.Length then
             invalidOp "fusion: loops wait for each other"
         order.ToArray()

@@ -115,4 +115,3 @@ module internal KernelStep =
         | Op.Loop loop -> inner draft u i (SweepStep.make draft.Inner (Iterated.Of loop))
         | Op.Branch branches -> inner draft u i (BranchStep.make draft.Inner (Branches.Of branches))
         | _ -> byKernel draft u i
-        draft.Memory.Release u

@@ -44,8 +44,8 @@ module internal LoopStep =
             not isAccumulator && other = strides && program.MayShare(k, r)
         | _ -> false
 
-    /// Memory for what the unit u computes.
-    let private allotResults (draft: PlanDraft) u (reads: HashSet<int>) (fused: FusedLoop) =
+    /// Memory for what the unit u computes, best that of the first of the nodes it reads.
+    let private allotResults (draft: PlanDraft) u (reads: int seq) (fused: FusedLoop) =
         let memory, graph = draft.Memory, draft.Graph
         let fits i s =
             memory.IsDying(u, s)
@@ -93,19 +93,43 @@ module internal LoopStep =
             (StreamOf.strides fused.Streams[k])
             fused.Extents
 
-    /// The unit number u, which reads these nodes from memory.
-    let add (draft: PlanDraft) u (unit: FusedUnit) (reads: HashSet<int>) : unit =
+    /// The unit number u, which reads these nodes from memory. `product` is what the unit before has ended with, if this one may run on blocks of
+    /// it: what that reads still has its memory.
+    let add
+        (draft: PlanDraft)
+        u
+        (unit: FusedUnit)
+        (reads: HashSet<int>)
+        (product: struct (ProductMemoryStep * int) voption)
+        =
         let fused = LoopBuild.make draft.Tier draft.Graph draft.Fuser unit
+        let laid =
+            product
+            |> ValueOption.bind (fun (struct (product, c)) ->
+                Epilogue.tryLay draft fused product c
+                |> ValueOption.map (fun layout -> struct (product, c, layout)))
+        if laid.IsNone && product.IsSome then
+            draft.Memory.Release(u - 1)
         // Copies first: they read what results may overwrite.
         let copies = copies draft fused
-        allotResults draft u reads fused
+        let preferred =
+            match laid with
+            | ValueSome(struct (_, c, _)) -> [ c ]
+            | ValueNone -> []
+        allotResults draft u (Seq.append preferred reads) fused
         let members = unit.Members.ToArray() |> Array.sort
         let count = fused.Streams.Length
         let elements = Array.fold (fun n m -> n * float m) 1.0 fused.Extents
-        draft.Steps.Add
+        let loop =
             { Action = OnMemory(LoopMemoryStep(fused.Kernel, Array.init count (placeOf draft fused copies)))
               Nodes = members |> Array.map (fun i -> draft.Graph.Nodes[i])
               Kind = "loop"
               Flops = float members.Length * elements
               Bytes = Seq.sumBy (bytesOf fused) (seq { 0 .. count - 1 }) }
-        draft.Memory.Release u
+        let joined =
+            laid
+            |> ValueOption.bind (fun (struct (product, _, layout)) ->
+                Epilogue.tryJoin draft fused product layout loop)
+        match joined with
+        | ValueSome both -> draft.Steps[draft.Steps.Count - 1] <- both
+        | ValueNone -> draft.Steps.Add loop

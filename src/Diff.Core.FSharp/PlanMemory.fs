@@ -107,7 +107,7 @@ type internal PlanMemory
         dying[u].Remove s |> ignore
         dying[max u lastRead[i]].Add i
 
-    /// Gives back what is needed no more after unit u.
+    /// Gives back what is needed no more after unit u; once.
     member _.Release(u: int) : unit =
         for struct (at, bytes) in temporary do
             arena.Release(at, bytes)
@@ -115,3 +115,4 @@ type internal PlanMemory
         for s in dying[u] do
             if places[s].Entry = Entry.arena then
                 arena.Release(int64 places[s].Bytes, graph.BytesOf s)
+        dying[u].Clear()

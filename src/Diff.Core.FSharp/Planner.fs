@@ -13,6 +13,7 @@ module internal Planner =
 
     /// The plan of a lowered graph, in which nothing is simplified any more.
     let rec private makeData
+        (blockwise: Blockwise)
         (options: EngineOptions)
         (inputs: Expr[])
         (roots: Expr[])
@@ -40,12 +41,21 @@ module internal Planner =
               Steps = List<Step>() }
         for struct (r, into) in draft.Roots.Early do
             draft.CopyWhole(r, into)
-        units
-        |> Array.iteri (fun u unit ->
-            if unit.IsLoop then
-                LoopStep.add draft u unit reads[u]
+        // What the unit before has ended with, if this one may run on blocks of it.
+        let mutable product = ValueNone
+        for u in 0 .. units.Length - 1 do
+            let before = product
+            if units[u].IsLoop then
+                LoopStep.add draft u units[u] reads[u] before
             else
-                KernelStep.add draft u unit)
+                KernelStep.add draft u units[u]
+            product <-
+                Epilogue.tryStart draft blockwise units reads u
+                |> ValueOption.map (fun product -> struct (product, units[u].Members[0]))
+            if product.IsNone then
+                if before.IsSome then
+                    memory.Release(u - 1)
+                memory.Release u
         for struct (from, r, into) in draft.Roots.Late do
             let node = graph.Nodes[r]
             let strides = Shape.strides node.Shape.Dims
@@ -60,19 +70,31 @@ module internal Planner =
           Recomputed = recomputed
           Threads = options.Threads }
 
-    /// Plans a lowered graph; where there is too little memory for what it keeps, one that computes some of that again.
-    and makeLowered (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
-        let data = makeData options inputs roots targets [||]
+    /// Plans a lowered graph. Where there is too little memory for what it keeps, no loop runs on blocks of a product, since operands then go sooner; and
+    /// if there still is, some of it is computed again.
+    and makeBlockwise
+        blockwise
+        (options: EngineOptions)
+        (inputs: Expr[])
+        (roots: Expr[])
+        (targets: Target[])
+        : Plan =
+        let make blockwise roots recomputed =
+            makeData blockwise options inputs roots targets recomputed
+        let data = make blockwise roots [||]
         match options.MemoryBudget with
         | ValueSome budget when data.ArenaBytes > budget ->
-            Remat.fit
-                budget
-                roots
+            let data = make Blockwise.Never roots [||]
+            if data.ArenaBytes <= budget then
                 data
-                (fun roots recomputed -> makeData options inputs roots targets recomputed)
-                _.ArenaBytes
+            else
+                Remat.fit budget roots data (make Blockwise.Never) _.ArenaBytes
         | _ -> data
         |> Plan
+
+    /// Plans a lowered graph; where there is too little memory for what it keeps, one that computes some of that again.
+    and makeLowered (options: EngineOptions) (inputs: Expr[]) (roots: Expr[]) (targets: Target[]) : Plan =
+        makeBlockwise Blockwise.WherePays options inputs roots targets
 
     /// Plans the values of `simple`, which is simplified and has no graphs within it, as functions of the placeholders `inputs`;
     /// each goes to its target.

@@ -40,10 +40,14 @@ module internal ScalarPlanner =
             let lanes = 64n / nativeint kernel.Program.Size
             let vectors = (kernel.Cols + lanes - 1n) / lanes
             50.0 + 0.8 * float kernel.Cost * float vectors / float (max 1n kernel.Cols)
+        let ofProduct (p: GemmPlan) =
+            100.0 + 0.6 * float p.Batch * float p.Rows * float p.Cols * float p.Depth
         plan.Steps
         |> Array.sumBy (fun step ->
             match step.Action with
             | OnMemory(:? LoopMemoryStep as loop) -> ofLoop loop.Kernel
+            | OnMemory(:? ProductLoopMemoryStep as both) ->
+                ofProduct both.Product.Plan + ofLoop both.Loop.Kernel
             | OnMemory(:? CopyMemoryStep) -> 30.0
             | OnMemory _ -> 100.0 + 0.3 * step.Flops
             | OnArrays _ -> 500.0 + 10.0 * step.Flops)

@@ -26,22 +26,27 @@ public static unsafe class Gemm
     /// <summary>The product, added to C or written over it, on up to `threads` threads. The bits do not depend on their number. Nothing is checked:
     /// the operands hold what the plan addresses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply<T>(T* a, T* b, T* c, GemmPlan plan, bool accumulate, int threads) where T : unmanaged, IFloatingPointIeee754<T>
+    public static void Multiply<T>(T* a, T* b, T* c, GemmPlan plan, bool accumulate, int threads) where T : unmanaged, IFloatingPointIeee754<T> =>
+        Multiply(a, b, c, plan, accumulate, threads, null);
+
+    /// <summary>The same; true if `after` has begun and has run on every block of C, false if it has not begun: the cuts that it needs would leave threads idle.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static bool Multiply<T>(T* a, T* b, T* c, GemmPlan plan, bool accumulate, int threads, LoopEpilogue? after) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        if (plan.Count == 0 || plan.M == 0 || plan.N == 0) return;
+        if (plan.Count == 0 || plan.M == 0 || plan.N == 0) return false;
         T* left = plan.Swapped ? b : a, right = plan.Swapped ? a : b;
         if (plan.Depth == 0 || !Vector128.IsHardwareAccelerated || (typeof(T) != typeof(float) && typeof(T) != typeof(double)))
         {
             Generic(left, right, c, plan, accumulate);
-            return;
+            return false;
         }
         GemmPath path = Choose(plan, sizeof(T), out int lanes);
         fixed (int* o = plan.Offsets)
         {
-            GemmArgs<T> args = new() { Path = path, Plan = plan, O = o, A = left, B = right, C = c, Accumulate = accumulate, To = plan.Depth };
-            if (Vector512.IsHardwareAccelerated && lanes >= Vector512<T>.Count) GemmDriver<T, Vector512<T>, Simd512<T>>.Run(args, threads);
-            else if (Vector256.IsHardwareAccelerated && lanes >= Vector256<T>.Count) GemmDriver<T, Vector256<T>, Simd256<T>>.Run(args, threads);
-            else GemmDriver<T, Vector128<T>, Simd128<T>>.Run(args, threads);
+            GemmArgs<T> args = new() { Path = path, Plan = plan, O = o, A = left, B = right, C = c, Accumulate = accumulate, After = after, To = plan.Depth };
+            if (Vector512.IsHardwareAccelerated && lanes >= Vector512<T>.Count) return GemmDriver<T, Vector512<T>, Simd512<T>>.Run(args, threads);
+            if (Vector256.IsHardwareAccelerated && lanes >= Vector256<T>.Count) return GemmDriver<T, Vector256<T>, Simd256<T>>.Run(args, threads);
+            return GemmDriver<T, Vector128<T>, Simd128<T>>.Run(args, threads);
         }
     }
 

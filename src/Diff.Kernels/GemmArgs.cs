@@ -33,6 +33,9 @@ internal unsafe struct GemmArgs<T> where T : unmanaged
     public T* A, B, C;
     public bool Accumulate;
 
+    /// <summary>What is done with each block of C once it is finished.</summary>
+    public LoopEpilogue? After;
+
     /// <summary>The part of the depth that is summed by tiles.</summary>
     public int From, To;
 }

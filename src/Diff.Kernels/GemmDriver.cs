@@ -17,6 +17,10 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
     // A chunk is at least 3 µs of multiply-adds or of streaming B, and threads pay from about three of them.
     private const long ChunkWork = 100_000, ChunkStream = 96 << 10, StreamFrom = 2 << 20;
 
+    // More than that of C goes to memory. B is packed for each block of so many rows at least.
+    private const long MemoryBytes = 32 << 20;
+    private const int BlockRows = 512;
+
     [ThreadStatic]
     private static Job? job;
 
@@ -24,15 +28,20 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
     private sealed class Job : TeamJob
     {
         public GemmArgs<T> Args;
-        public int RowChunks, ColChunks, BatchChunks;
+        public int RowUnit, RowChunks, ColChunks, BatchChunks;
+
+        public int Chunks => RowChunks * ColChunks * BatchChunks;
 
         public override void Run(int chunk)
         {
             GemmPlan p = Args.Plan;
             int col = chunk % ColChunks, row = chunk / ColChunks % RowChunks, batch = chunk / ColChunks / RowChunks;
             int from = Cut(p.Count, 1, batch, BatchChunks), to = Cut(p.Count, 1, batch + 1, BatchChunks);
-            int i = Cut(p.M, MaxRows, row, RowChunks), j = ColCut(p.N, col, ColChunks);
-            Batches(Args, from, to, i, Cut(p.M, MaxRows, row + 1, RowChunks) - i, j, ColCut(p.N, col + 1, ColChunks) - j);
+            int i = Cut(p.M, RowUnit, row, RowChunks), j = ColCut(p.N, col, ColChunks);
+            int rows = Cut(p.M, RowUnit, row + 1, RowChunks) - i, cols = ColCut(p.N, col + 1, ColChunks) - j;
+            Batches(Args, from, to, i, rows, j, cols);
+            // A block is written by its chunk alone: vectors that overlap do so within it.
+            Args.After?.Run(p, Args.O, from, to, i, rows, j, cols);
         }
 
         // The last vector may overlap the one before, so the last block of columns has at least one.
@@ -45,19 +54,23 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
         private static int Cut(int count, int unit, int chunk, int chunks) => (int)Math.Min(count, (long)((count + unit - 1) / unit) * chunk / chunks * unit);
     }
 
+    /// <summary>Runs it; true if what comes after has begun and has run on every block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(in GemmArgs<T> args, int threads)
+    public static bool Run(in GemmArgs<T> args, int threads)
     {
         GemmPlan p = args.Plan;
         if (p.DepthParts > 1 && (args.Path is GemmPath.Packed or GemmPath.InPlace))
         {
             RunParts(args, threads);
-            return;
+            return false;
         }
-        long work = (long)p.M * p.N * p.Depth * p.Count * sizeof(T) / 4;
+        // A multiply-add of float32 takes about as long as a unit of a loop's cost.
+        long work = (long)p.M * p.N * p.Depth * p.Count * sizeof(T) / 4 + (args.After?.Kernel.Cost ?? 0);
         long stream = args.Path is GemmPath.Dot or GemmPath.AddRows ? (long)p.N * p.Depth * p.Count * sizeof(T) : 0;
-        if (threads > 1 && (work >= 2 * ChunkWork || stream >= StreamFrom)) RunParallel(args, threads, (int)Math.Min(Math.Max(work / ChunkWork, stream / ChunkStream), 8L * threads));
-        else Batches(args, 0, p.Count, 0, p.M, 0, p.N);
+        if (threads > 1 && (work >= 2 * ChunkWork || stream >= StreamFrom)) return RunParallel(args, threads, (int)Math.Min(Math.Max(work / ChunkWork, stream / ChunkStream), 8L * threads));
+        if (args.After != null) return RunAlone(args);
+        Batches(args, 0, p.Count, 0, p.M, 0, p.N);
+        return false;
     }
 
     /// <summary>A small C with a great depth, which is cut into parts that do not depend on the threads: each is summed by itself, then they are added in order.</summary>
@@ -101,11 +114,12 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void RunParallel(in GemmArgs<T> args, int threads, int wanted)
+    private static bool RunParallel(in GemmArgs<T> args, int threads, int wanted)
     {
         GemmPlan p = args.Plan;
         Job j = job ??= new Job();
         j.Args = args;
+        j.RowUnit = MaxRows;
         int colUnits = Math.Max(1, p.N / (2 * S.Count));
         j.BatchChunks = Math.Min(p.Count, wanted);
         int each = (wanted + p.Count - 1) / p.Count;
@@ -116,6 +130,8 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
             bool narrow = !p.AIsScattered && (long)p.M * p.Depth * sizeof(T) <= 2 << 20;
             j.ColChunks = Math.Min(each, narrow ? colUnits : Math.Max(1, p.N / 256));
             j.RowChunks = Math.Min((each + j.ColChunks - 1) / j.ColChunks, Math.Max(1, p.M / 96));
+            // What goes to memory is written by whole rows: up to 6 % where the depth is small.
+            if (p.M / each >= BlockRows && (long)p.M * p.N * sizeof(T) >= MemoryBytes) (j.RowChunks, j.ColChunks) = (each, 1);
             int chunks = j.RowChunks * j.ColChunks * j.BatchChunks;
             if (chunks < 4 * threads && chunks % threads != 0)
             {
@@ -130,8 +146,12 @@ internal static unsafe partial class GemmDriver<T, V, S> where T : unmanaged, IN
         }
         else if (p.M > Gemm.MaxDotRows) (j.RowChunks, j.ColChunks) = (Math.Min(each, p.M / MaxRows), 1);
         else (j.RowChunks, j.ColChunks) = (1, Math.Min(each, args.Path == GemmPath.AddRows ? Math.Max(1, colUnits / 4) : colUnits));
-        Team.Run(j, j.BatchChunks * j.RowChunks * j.ColChunks, threads);
+        if (args.After != null && !CutForEpilogue(j, threads, each)) j.Args.After = null;
+        j.Args.After?.Begin();
+        Team.Run(j, j.Chunks, threads);
+        bool isDone = j.Args.After != null;
         j.Args = default;
+        return isDone;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -83,6 +83,9 @@ public sealed class GemmPlan
     /// <summary>The columns of B and C.</summary>
     public int Cols { get; }
 
+    /// <summary>How far the operands reach, in elements from where they begin, as they are given.</summary>
+    internal (nint A, nint B) Reach => Swapped ? (BEnd, AEnd) : (AEnd, BEnd);
+
     /// <summary>The kernels use pointers; this is the one check of bounds.</summary>
     internal void Check(int a, int b, int c)
     {

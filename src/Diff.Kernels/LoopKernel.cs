@@ -158,31 +158,52 @@ internal sealed unsafe class LoopKernel
 
     private static nint Rounded(nint bytes) => (bytes + 63) & ~63;
 
+    /// <summary>Whether blocks may be run one by one, as <see cref="RunLines"/> does it: no sum has several places.</summary>
+    public bool RunsInBlocks => !wholeOuter && units > 0 && cols > 0;
+
+    /// <summary>Whether blocks have whole rows: something is reduced along the row, or written once a row.</summary>
+    public bool NeedsWholeRows => !program.Schedule.CutsRows || accumulated.Any(s => program.Streams[s].PerRow);
+
+    /// <summary>Whether it is one row that may be cut anywhere, so that its columns may be seen as rows of any length.</summary>
+    public bool IsOneRow => cutsRows;
+
+    /// <summary>Rows that belong to one block: those whose sums are added up together. 1 if nothing is.</summary>
+    public nint RowsTogether => accumulated.Length == 0 ? 1 : Math.Min(units, unitsInChunk);
+
     /// <summary>Runs once over arrays that begin at `streams`.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(byte** streams, int threads)
     {
+        byte* sums = Begin(streams);
+        nint chunks = cols == 0 ? 0 : Chunks;
+        if (chunks == 1) RunUnits(streams, null, 0, units);
+        else if (chunks > 0) RunChunks(streams, sums, (int)chunks, threads);
+        End(streams, sums);
+    }
+
+    /// <summary>Before a run, also one by blocks, on the thread that ends it: memory for the sums of its chunks, null if they are added up where they belong.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public byte* Begin(byte** streams)
+    {
         if (code == null && tier != Tier.Tiles && (tier == Tier.Compiled || Promotes())) code = LoopEmitter.Compile(program, streaming, ahead);
         nint chunks = cols == 0 ? 0 : Chunks;
-        if (accumulated.Length == 0)
-        {
-            if (chunks == 1) RunUnits(streams, null, 0, units);
-            else if (chunks > 0) RunChunks(streams, null, (int)chunks, threads);
-            return;
-        }
+        if (accumulated.Length == 0 || chunks == 0) return null;
         if (chunks == 1)
         {
-            // Added up where the sums belong.
             for (int a = 0; a < accumulated.Length; a++) if (!direct[a]) ClearRow(streams[accumulated[a]], accumulated[a]);
-            RunUnits(streams, null, 0, units);
-            return;
+            return null;
         }
-        byte* sums = chunks == 0 ? null : (partialMemory ??= new()).Of(chunks * partialSize);
-        if (chunks > 0)
-        {
-            NativeMemory.Clear(sums, (nuint)(chunks * partialSize));
-            RunChunks(streams, sums, (int)chunks, threads);
-        }
+        byte* sums = (partialMemory ??= new()).Of(chunks * partialSize);
+        NativeMemory.Clear(sums, (nuint)(chunks * partialSize));
+        return sums;
+    }
+
+    /// <summary>After a run: the sums of the chunks, added up.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void End(byte** streams, byte* sums)
+    {
+        nint chunks = cols == 0 ? 0 : Chunks;
+        if (chunks == 1) return;
         for (int a = 0; a < accumulated.Length; a++)
         {
             if (direct[a]) continue;
@@ -242,16 +263,7 @@ internal sealed unsafe class LoopKernel
         int k = program.Streams.Length;
         byte** at = stackalloc byte*[k];
         nint* rowSteps = stackalloc nint[k];
-        for (int s = 0; s < k; s++)
-        {
-            at[s] = streams[s];
-            rowSteps[s] = steps[s].Row;
-        }
-        for (int a = 0; a < accumulated.Length; a++)
-        {
-            if (!direct[a] && sums != null) at[accumulated[a]] = sums + offsets[a];
-            rowSteps[accumulated[a]] = 0;
-        }
+        Start(streams, sums, at, rowSteps);
         if (cutsRows)
         {
             for (int s = 0; s < k; s++)
@@ -284,6 +296,62 @@ internal sealed unsafe class LoopKernel
             Call(here, rowSteps, n, cols);
             first += n;
             (r, index) = (0, index + 1);
+        }
+    }
+
+    private void Start(byte** streams, byte* sums, byte** at, nint* rowSteps)
+    {
+        for (int s = 0; s < program.Streams.Length; s++)
+        {
+            at[s] = streams[s];
+            rowSteps[s] = steps[s].Row;
+        }
+        for (int a = 0; a < accumulated.Length; a++)
+        {
+            if (!direct[a] && sums != null) at[accumulated[a]] = sums + offsets[a];
+            rowSteps[accumulated[a]] = 0;
+        }
+    }
+
+    /// <summary>Runs a block: lines of `width` elements, the first at this position among all elements, row by row, and each `step` further. No line
+    /// leaves its row. Blocks may run at the same time, between <see cref="Begin"/> and <see cref="End"/>; rows whose sums belong together run in order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void RunLines(byte** streams, byte* sums, nint first, nint lines, nint step, nint width)
+    {
+        int k = program.Streams.Length;
+        byte** at = stackalloc byte*[k], here = stackalloc byte*[k];
+        nint* rowSteps = stackalloc nint[k];
+        Start(streams, sums, at, rowSteps);
+        nint row = first / cols, col = first - (row * cols);
+        if (cutsRows && step == width) (lines, width) = (1, lines * width);
+        for (int s = 0; s < k; s++)
+        {
+            if (program.Streams[s].PerRow) continue;
+            nint bytes = program.Streams[s].Step * SizeOf(program.Streams[s].Type);
+            at[s] += col * bytes;
+            if (cutsRows) rowSteps[s] = step * bytes;
+        }
+        if (cutsRows) Call(at, rowSteps, lines, width);
+        else if (step == cols) RunRows(at, here, rowSteps, sums != null, row, lines, width);
+        else
+        {
+            for (nint line = 0; line < lines; line++) RunRows(at, here, rowSteps, sums != null, (first + line * step) / cols, 1, width);
+        }
+    }
+
+    private void RunRows(byte** at, byte** here, nint* rowSteps, bool inChunks, nint row, nint count, nint width)
+    {
+        for (nint end = row + count, n; row < end; row += n)
+        {
+            nint inOuter = row % rows, inChunk = row % unitsInChunk;
+            n = Math.Min(rows - inOuter, end - row);
+            Point(at, here, rowSteps, inOuter, row / rows);
+            if (inChunks)
+            {
+                n = Math.Min(n, unitsInChunk - inChunk);
+                foreach (int s in accumulated) here[s] += row / unitsInChunk * partialSize;
+            }
+            Call(here, rowSteps, n, width);
         }
     }
 

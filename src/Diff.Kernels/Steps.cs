@@ -20,13 +20,22 @@ internal sealed unsafe class LoopMemoryStep(LoopKernel kernel, Place[] streams) 
 {
     public LoopKernel Kernel => kernel;
 
+    public int Streams => streams.Length;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Run(nint* table, int threads)
     {
-        Place[] places = streams;
-        byte** at = stackalloc byte*[places.Length];
-        for (int k = 0; k < places.Length; k++) at[k] = (byte*)(table[places[k].Entry] + places[k].Bytes);
+        byte** at = stackalloc byte*[streams.Length];
+        Locate(table, at);
         kernel.Run(at, threads);
+    }
+
+    /// <summary>Where the streams begin.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Locate(nint* table, byte** at)
+    {
+        Place[] places = streams;
+        for (int k = 0; k < places.Length; k++) at[k] = (byte*)(table[places[k].Entry] + places[k].Bytes);
     }
 }
 
@@ -50,16 +59,27 @@ internal sealed unsafe class ProductMemoryStep(GemmPlan plan, LoopType type, boo
     /// <summary>Whether the product is added to what C holds.</summary>
     public bool Accumulates => accumulate;
 
-    public override void Run(nint* table, int threads)
+    /// <summary>The operands and the result: where they begin and how many bytes they take.</summary>
+    public (Place At, long Bytes) A => (a, plan.Reach.A * Size);
+    public (Place At, long Bytes) B => (b, plan.Reach.B * Size);
+    public (Place At, long Bytes) C => (c, (long)plan.Batch * plan.Rows * plan.Cols * Size);
+
+    private int Size => type is LoopType.Float64 or LoopType.Int64 ? 8 : 4;
+
+    public override void Run(nint* table, int threads) => Run(table, threads, null);
+
+    /// <summary>The product, and what comes after each block of it; true if that has begun.</summary>
+    public bool Run(nint* table, int threads, LoopEpilogue? after)
     {
         nint x = table[a.Entry] + a.Bytes, y = table[b.Entry] + b.Bytes, z = table[c.Entry] + c.Bytes;
         switch (type)
         {
-            case LoopType.Float32: Gemm.Multiply((float*)x, (float*)y, (float*)z, plan, accumulate, threads); break;
-            case LoopType.Float64: Gemm.Multiply((double*)x, (double*)y, (double*)z, plan, accumulate, threads); break;
+            case LoopType.Float32: return Gemm.Multiply((float*)x, (float*)y, (float*)z, plan, accumulate, threads, after);
+            case LoopType.Float64: return Gemm.Multiply((double*)x, (double*)y, (double*)z, plan, accumulate, threads, after);
             case LoopType.Int32: IntegerGemm<int>.Run((int*)x, (int*)y, (int*)z, plan, accumulate, threads); break;
             default: IntegerGemm<long>.Run((long*)x, (long*)y, (long*)z, plan, accumulate, threads); break;
         }
+        return false;
     }
 }
 
