@@ -50,7 +50,8 @@ module internal Epilogue =
         let i = units[u].Members[0]
         let isRead () =
             not units[u].IsLoop
-            && (draft.Terms.IsSum i || Terms.IsProduct draft.Graph.Nodes[i])
+            && (Terms.IsProduct draft.Graph.Nodes[i]
+                || (draft.Terms.IsSum i && (draft.Terms.Parts i).IsNone))
             && u + 1 < units.Length
             && units[u + 1].IsLoop
             && reads[u + 1].Contains i
