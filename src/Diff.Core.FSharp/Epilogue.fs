@@ -3,7 +3,7 @@ namespace Diff
 open System.Collections.Generic
 open Diff.Kernels
 
-/// Which loops run on the blocks of the product that they follow.
+/// Which loops run on the blocks of the product that they follow. `Always` is for tests.
 [<RequireQualifiedAccess>]
 type internal Blockwise =
     | Never
@@ -20,6 +20,7 @@ module internal Epilogue =
         && int64 a.Bytes < int64 b.Bytes + other
         && int64 b.Bytes < int64 a.Bytes + length
 
+    // Of what lies by rows within another array this is only the first part; the rest is that array's, which no product here reads or writes whole.
     let private rangeOf (draft: PlanDraft) i =
         struct (draft.Memory.PlaceOf i, draft.Graph.BytesOf i)
 

@@ -314,7 +314,8 @@ internal sealed unsafe class LoopKernel
     }
 
     /// <summary>Runs a block: lines of `width` elements, the first at this position among all elements, row by row, and each `step` further. No line
-    /// leaves its row. Blocks may run at the same time, between <see cref="Begin"/> and <see cref="End"/>; rows whose sums belong together run in order.</summary>
+    /// leaves its row, but lines may lie at different columns. Blocks may run at the same time, between <see cref="Begin"/> and <see cref="End"/>; rows whose sums
+    /// belong together run in order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void RunLines(byte** streams, byte* sums, nint first, nint lines, nint step, nint width)
     {
@@ -322,30 +323,52 @@ internal sealed unsafe class LoopKernel
         byte** at = stackalloc byte*[k], here = stackalloc byte*[k];
         nint* rowSteps = stackalloc nint[k];
         Start(streams, sums, at, rowSteps);
-        nint row = first / cols, col = first - (row * cols);
-        if (cutsRows && step == width) (lines, width) = (1, lines * width);
-        for (int s = 0; s < k; s++)
+        bool inChunks = sums != null;
+        if (cutsRows)
         {
-            if (program.Streams[s].PerRow) continue;
-            nint bytes = program.Streams[s].Step * SizeOf(program.Streams[s].Type);
-            at[s] += col * bytes;
-            if (cutsRows) rowSteps[s] = step * bytes;
+            if (step == width) (lines, width) = (1, lines * width);
+            for (int s = 0; s < k; s++)
+            {
+                if (program.Streams[s].PerRow) continue;
+                nint bytes = program.Streams[s].Step * SizeOf(program.Streams[s].Type);
+                at[s] += first * bytes;
+                rowSteps[s] = step * bytes;
+            }
+            Call(at, rowSteps, lines, width);
         }
-        if (cutsRows) Call(at, rowSteps, lines, width);
-        else if (step == cols) RunRows(at, here, rowSteps, sums != null, row, lines, width);
+        else if (step == cols) RunRows(at, here, rowSteps, inChunks, first / cols, lines, first % cols, width);
+        else if (step == width) RunElements(at, here, rowSteps, inChunks, first, lines * width);
         else
         {
-            for (nint line = 0; line < lines; line++) RunRows(at, here, rowSteps, sums != null, (first + line * step) / cols, 1, width);
+            for (nint line = 0; line < lines; line++) RunElements(at, here, rowSteps, inChunks, first + (line * step), width);
         }
     }
 
-    private void RunRows(byte** at, byte** here, nint* rowSteps, bool inChunks, nint row, nint count, nint width)
+    /// <summary>Elements one after the other: the rest of a row, whole rows, the beginning of one.</summary>
+    private void RunElements(byte** at, byte** here, nint* rowSteps, bool inChunks, nint first, nint count)
+    {
+        while (count > 0)
+        {
+            nint row = first / cols, col = first % cols;
+            bool areWhole = col == 0 && count >= cols;
+            (nint n, nint width) = areWhole ? (count / cols, cols) : (1, Math.Min(cols - col, count));
+            RunRows(at, here, rowSteps, inChunks, row, n, col, width);
+            first += n * width;
+            count -= n * width;
+        }
+    }
+
+    private void RunRows(byte** at, byte** here, nint* rowSteps, bool inChunks, nint row, nint count, nint col, nint width)
     {
         for (nint end = row + count, n; row < end; row += n)
         {
             nint inOuter = row % rows, inChunk = row % unitsInChunk;
             n = Math.Min(rows - inOuter, end - row);
             Point(at, here, rowSteps, inOuter, row / rows);
+            for (int s = 0; col > 0 && s < program.Streams.Length; s++)
+            {
+                if (!program.Streams[s].PerRow) here[s] += col * program.Streams[s].Step * SizeOf(program.Streams[s].Type);
+            }
             if (inChunks)
             {
                 n = Math.Min(n, unitsInChunk - inChunk);

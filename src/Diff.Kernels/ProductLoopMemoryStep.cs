@@ -25,9 +25,15 @@ internal sealed unsafe class ProductLoopMemoryStep(ProductMemoryStep product, Lo
         byte** at = stackalloc byte*[loop.Streams];
         loop.Locate(table, at);
         LoopEpilogue after = LoopEpilogue.Take(loop.Kernel, layout, at);
-        if (product.Run(table, threads, after)) after.End();
-        else loop.Kernel.Run(at, threads);
-        after.GiveBack();
+        try
+        {
+            if (product.Run(table, threads, after)) after.End();
+            else loop.Kernel.Run(at, threads);
+        }
+        finally
+        {
+            after.GiveBack();
+        }
     }
 
     /// <summary>Whether the caller gave one array both as an operand and as what the loop writes: then no block may be written before the last is computed.</summary>

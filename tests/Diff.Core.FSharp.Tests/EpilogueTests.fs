@@ -457,3 +457,99 @@ let ``a run that is cancelled stops, and the next one is right`` () =
             stopper.Join()
             let after = plan.Run [||]
             Assert.True(sameBits expected[0] after[0])
+
+// ---- Rows of loops that are several lines of products, and lines at several columns -----------------------------------
+
+let private unscaled t (b: int) (m: int) (n: int) (k: int) =
+    einsum "bqd,bkd->bqk" [ leaf 1 [ b; m; k ] t; leaf 2 [ b; n; k ] t ]
+
+/// One query against many keys, heads side by side.
+let private oneQuery t (b: int) (h: int) (k: int) (d: int) =
+    let attended =
+        einsum "bhk,bkhd->bhd" [ leaf 1 [ b; h; k ] t; leaf 2 [ b; k; h; d ] t ]
+    reshape [ b; h * d ] attended
+
+[<Fact>]
+let ``a loop's row may be several lines of a product`` () =
+    for t in [ DType.Float32; DType.Float64 ] do
+        for b, m, n, k in [ 3, 8, 130, 9; 13, 17, 2, 131; 5, 33, 17, 4; 2, 64, 64, 8 ] do
+            let s = unscaled t b m n k
+            let what = $"{t}, {b} products of {m}×{n}×{k}"
+            agrees $"{what}, a mask" 1 [ Tier.Tiles; Tier.Compiled ] [| exp (s + leaf 3 [ m; n ] t) |]
+            agrees
+                $"{what}, temperatures"
+                0
+                [ Tier.Tiles; Tier.Compiled ]
+                [| exp (s * leaf 3 [ b; 1; 1 ] t) |]
+        for b, h, k, d in [ 3, 4, 5, 8; 20, 4, 6, 16; 8, 2, 9, 64 ] do
+            let y = oneQuery t b h k d
+            agrees
+                $"{t}, one query {b} {h} {k} {d}"
+                0
+                [ Tier.Tiles; Tier.Compiled ]
+                [| relu (y + leaf 3 [ h * d ] t) |]
+
+[<Fact>]
+let ``large products of attention give the same bits as planned by default`` () =
+    let t = DType.Float32
+    let s = unscaled t 32 256 256 4
+    for what, root in
+        [ "a mask", exp (s + leaf 3 [ 256; 256 ] t)
+          "temperatures", exp (s * leaf 3 [ 32; 1; 1 ] t)
+          "one query", oneQuery t 512 64 2 64 + leaf 3 [ 4096 ] t
+          "softmax", softmax -1 (s + leaf 3 [ 256; 256 ] t) ] do
+        for tier in [ Tier.Tiles; Tier.Compiled ] do
+            let expected = run (planOf Blockwise.Never tier [| root |]) 1 [||]
+            let plan = planOf Blockwise.WherePays tier [| root |]
+            for threads in [ 1; 2; 7 ] do
+                let actual = run plan threads [||]
+                Assert.True(sameBits expected[0] actual[0], $"{what}, {tier}, {threads} threads")
+
+[<Fact>]
+let ``batched products of all layouts, with what follows them, give the same bits`` () =
+    let r = Random 5
+    let notations =
+        [| "bik,bkj->bij"
+           "bik,bkj->ibj"
+           "bik,bkj->bji"
+           "bik,bkj->ijb"
+           "bik,bkj->jib"
+           "bik,bkj->jbi" |]
+    let mutable found = 0
+    for n in 1..300 do
+        let size () =
+            [| 1; 2; 3; 8; 17; 33; 64; 130 |][r.Next 8]
+        let t = if r.Next 2 = 0 then DType.Float32 else DType.Float64
+        let b, i, j, k = 1 + r.Next 20, size (), size (), 1 + size ()
+        let notation = notations[r.Next notations.Length]
+        let product = einsum notation [ leaf 1 [ b; i; k ] t; leaf 2 [ b; k; j ] t ]
+        let c =
+            let dims = product.Shape.Dims
+            match r.Next 5 with
+            | 0 -> reshape [ dims[0]; dims[1] * dims[2] ] product
+            | 1 -> reshape [ dims[0] * dims[1]; dims[2] ] product
+            | _ -> product
+        let dims = List.ofArray c.Shape.Dims
+        let g = leaf 3 dims t
+        let bias () = relu (c + leaf 4 [ List.last dims ] t)
+        let scaled = c * tanh g
+        let roots =
+            match r.Next 9 with
+            | 0 -> [| c + leaf 4 (List.tail dims) t |]
+            | 1 -> [| bias () |]
+            | 2 -> [| c * leaf 4 (dims |> List.mapi (fun a extent -> if a = 0 then extent else 1)) t |]
+            | 3 -> [| softmax -1 (c * 0.5) |]
+            | 4 -> [| scaled; sumOver [ 0 ] scaled |]
+            | 5 -> [| scaled; sumOver [ -1 ] scaled |]
+            | 6 -> [| scaled; sumOver [ 0 .. dims.Length - 2 ] scaled |]
+            | 7 -> [| concat -1 [ bias (); tanh g ]; bias () * 2.0 |]
+            | _ -> [| cumsum 0 (concat 0 [ bias (); tanh g; bias () + 1.0 ]) |]
+        let tier = if n % 2 = 0 then Tier.Tiles else Tier.Compiled
+        found <- found + pairs (planOf Blockwise.Always tier roots)
+        sameWithin
+            $"{n}: {t} {notation} b{b} i{i} j{j} k{k}, then {Shape.Text(Array.ofList dims)}"
+            0
+            [ tier ]
+            roots
+        |> ignore
+    Assert.InRange(found, 100, 10000)
