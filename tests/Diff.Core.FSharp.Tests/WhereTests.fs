@@ -227,3 +227,30 @@ let ``a mask of indices, as that of causal attention, needs no other behind it``
     Assert.True(masks (only given) > least)
     // Not all pass.
     Assert.True(masks (only (less places (scalar 3.0))) > least)
+
+[<Fact>]
+let ``what a mask stops stays stopped beside what another lets pass`` () =
+    // σ is read by the branch not taken, and past the mask by slices; each part of its cotangent has a mask of its own.
+    let slope (v: float) =
+        1.0 / (1.0 + exp -v) * (1.0 - 1.0 / (1.0 + exp -v))
+    let values, weights = [| 1.0; -0.5; 2.0 |], [| 0.3; 0.7; 0.4 |]
+    for bits in 0..31 do
+        let bit k = bits >>> k &&& 1 = 1
+        let first, second = Array.init 3 bit, Array.init 2 (fun i -> bit (i + 3))
+        let x, w = tensor "x" [ 3 ] values, tensor "w" [ 3 ] weights
+        let mask (m: bool[]) =
+            constant (NDArray.Create(m, Shape [| m.Length |]))
+        let s = sigmoid x
+        let tail = slice 0 (Some 1) None 1 s
+        let kept = where (mask second) tail (zero tail)
+        let alone = broadcastTo [ 3 ] (sum kept)
+        let y = sum (w * where (mask first) alone s)
+        let chosen = Array.fold2 (fun t m v -> if m then t + v else t) 0.0 first weights
+        let expected =
+            Array.init 3 (fun i ->
+                let direct = if first[i] then 0.0 else weights[i]
+                let bySum = if i > 0 && second[i - 1] then chosen else 0.0
+                (direct + bySum) * slope values[i])
+        let actual = numbers (grad y x)
+        for i in 0..2 do
+            Assert.True(abs (expected[i] - actual[i]) < 1e-12, $"{bits}, {i}: {actual[i]}, not {expected[i]}")

@@ -104,17 +104,16 @@ module internal Mask =
             while left.Op = Op.Elementwise Fn.Add && isEmbedded left.Args[1] do
                 terms.Push left.Args[1]
                 left <- left.Args[0]
-            let mutable struct (m, sum) = unmasked null left
+            let mutable struct (m, _) = unmasked null left
             for term in terms do
                 match m, ofEmbedded term with
                 | null, _
                 | _, struct (null, _) -> m <- null
-                | p, struct (q, value) ->
-                    m <- either p q
-                    sum <- sum + value
+                | p, struct (q, _) -> m <- either p q
+            // Each term stays masked as it is: one mask lets pass what another's does not.
             match m with
             | null -> struct (mask, g)
-            | m -> struct (both mask m, sum)
+            | m -> struct (both mask m, g)
         | _ -> struct (mask, g)
 
     and private ofEmbedded (g: Expr) : struct (Expr | null * Expr) =
