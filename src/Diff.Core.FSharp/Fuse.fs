@@ -1,6 +1,7 @@
 namespace Diff
 
 open System.Collections.Generic
+open Diff.Kernels
 
 /// Which nodes are computed in one pass over memory. Consumers come first: a node joins the loop that uses it, and loops that share a
 /// node are joined. The rules:
@@ -229,6 +230,6 @@ type internal Fuser(graph: PlanGraph, terms: Terms) =
         let isLargeProduct (unit: FusedUnit) =
             let i = unit.Members[0]
             not unit.IsLoop
-            && graph.BytesOf i >= FuseRules.leastFollowed
+            && graph.BytesOf i >= EpilogueLayout.LeastBytes
             && (terms.IsSum i || Terms.IsProduct nodes[i])
         FusedUnit.inOrder isLargeProduct units

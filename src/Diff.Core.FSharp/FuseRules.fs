@@ -10,8 +10,6 @@ module internal FuseRules =
     let maxMembers = 120
     /// Less is not worth rows: what happens once a row costs as much as a vector of columns.
     let minColumns = 8
-    /// Bytes of a product that a loop follows at once if it can.
-    let leastFollowed = 8L <<< 20
     // Integers below this are exact as float32.
     let private maxIndex = 1 <<< 24
 

@@ -133,14 +133,15 @@ module internal FusedUnit =
                 waitsFor[reader].Remove unit |> ignore
                 if waitsFor[reader].Count = 0 then
                     free.Add reader
-            let loops = free |> Seq.filter (fun reader -> isLargeProduct unit && reader.IsLoop)
-            let next =
-                if Seq.isEmpty loops then
-                    -1
+            let loops =
+                if isLargeProduct unit then
+                    free |> Seq.filter _.IsLoop |> List.ofSeq
                 else
-                    (Seq.minBy last loops).Number
+                    []
+            let follower: FusedUnit | null =
+                if loops.IsEmpty then null else List.minBy last loops
             for reader in free do
-                ready.Enqueue(reader, (if reader.Number = next then -1 else last reader))
+                ready.Enqueue(reader, (if isSame reader follower then -1 else last reader))
         if order.Count < whole.Length then
             invalidOp "fusion: loops wait for each other"
         order.ToArray()

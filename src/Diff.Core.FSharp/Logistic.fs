@@ -9,9 +9,6 @@ module internal Logistic =
     // A product of more is as it was written.
     let private maxFactors = 12
 
-    // Constants that take a number neither far beyond the largest nor far below the smallest.
-    let private isModest (c: float) = abs c >= 1e-3 && abs c <= 1e3
-
     [<return: Struct>]
     let private (|OnePlus|_|) (e: Expr) =
         match e with
@@ -82,7 +79,7 @@ module internal Logistic =
     let private scaled (constant: float) (x: Expr) : Expr =
         match x with
         | Binary Fn.Mul (Number c, y)
-        | Binary Fn.Mul (y, Number c) when isModest c -> SumTerms.scaled (c * constant) y
+        | Binary Fn.Mul (y, Number c) when SumTerms.isModest c -> SumTerms.scaled (c * constant) y
         | _ -> SumTerms.scaled constant x
 
     /// The graph with such sums as what they are in terms of σ.
@@ -155,7 +152,7 @@ module internal Logistic =
                 // What the sums leave for the first constant.
                 let mutable rest =
                     match p.Constant with
-                    | ValueSome c when isModest c && isModest (c * total) -> total
+                    | ValueSome c when SumTerms.isModest c && SumTerms.isModest (c * total) -> total
                     | _ -> 1.0
                 let isTaken = rest <> 1.0
                 // No deeper than there are factors; nothing where a constant is 1 now.

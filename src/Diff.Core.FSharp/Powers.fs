@@ -36,9 +36,6 @@ module internal Powers =
         else
             ValueNone
 
-    // Constants that take a number neither far beyond the largest nor far below the smallest.
-    let private isModest (c: float) = abs c >= 1e-3 && abs c <= 1e3
-
     let private mayBeLarge (e: Expr) =
         match e with
         | Unary Fn.Sigmoid _
@@ -97,8 +94,8 @@ module internal Powers =
     /// Whether a and b are numbers to multiply with, with a factor.
     let private allows (factor: float) (pair: Pair) =
         let times = factor * pair.Times
-        isModest (factor * pair.First.Constant)
-        && isModest times
+        SumTerms.isModest (factor * pair.First.Constant)
+        && SumTerms.isModest times
         && abs times <= 8.0 * pair.Most
 
     /// factor·F·(a + b·W).

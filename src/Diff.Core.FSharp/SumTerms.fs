@@ -18,6 +18,9 @@ module internal SumTerms =
     let private maxTerms = 32
     let private maxFactors = 12
 
+    /// Whether a constant takes numbers neither far beyond the largest nor far below the smallest.
+    let isModest (c: float) = abs c >= 1e-3 && abs c <= 1e3
+
     let isSum (e: Expr) =
         match e.Op with
         | Op.Elementwise(Fn.Add | Fn.Sub) -> DType.isFloat e.DType

@@ -9,7 +9,9 @@ namespace Diff.Kernels;
 /// <param name="WholeLines">Blocks have whole lines.</param>
 internal sealed record EpilogueLayout(bool Upright, int Together, bool WholeLines)
 {
-    private const long LeastBytes = 8 << 20;
+    /// <summary>What is smaller stays in the caches until the loop comes after it.</summary>
+    public const long LeastBytes = 8 << 20;
+
     private const int LeastProducts = 16;
 
     /// <summary>Whether it takes less time to run a loop on blocks of a product than after it.</summary>

@@ -28,7 +28,7 @@ internal sealed record LoopSteps(nint[] Outer, nint Row);
 /// order, so the bits do not depend on the number of threads or on who ran what. Runs may overlap in time.
 /// Cost: max(bytes of the streams ÷ bandwidth, elements · Schedule.Cost · about 0.03 ns), and about 30 ns a chunk.
 /// </summary>
-internal sealed unsafe class LoopKernel
+internal sealed unsafe partial class LoopKernel
 {
     // A chunk is some 10–40 µs of work; fewer where float32 numbers are added up, 64 to a lane, so that long sums keep six digits.
     private const int ChunkCost = 1 << 18, MaxChunkElements = 1 << 16, MinChunkElements = 1 << 12, LeastSummedRows = 16, MaxSummedRows = 512, MaxSummedBlocks = 4;
@@ -157,18 +157,6 @@ internal sealed unsafe class LoopKernel
     private nint Chunks => (units + unitsInChunk - 1) / unitsInChunk;
 
     private static nint Rounded(nint bytes) => (bytes + 63) & ~63;
-
-    /// <summary>Whether blocks may be run one by one, as <see cref="RunLines"/> does it: no sum has several places.</summary>
-    public bool RunsInBlocks => !wholeOuter && units > 0 && cols > 0;
-
-    /// <summary>Whether blocks have whole rows: something is reduced along the row, or written once a row.</summary>
-    public bool NeedsWholeRows => !program.Schedule.CutsRows || accumulated.Any(s => program.Streams[s].PerRow);
-
-    /// <summary>Whether it is one row that may be cut anywhere, so that its columns may be seen as rows of any length.</summary>
-    public bool IsOneRow => cutsRows;
-
-    /// <summary>Rows that belong to one block: those whose sums are added up together. 1 if nothing is.</summary>
-    public nint RowsTogether => accumulated.Length == 0 ? 1 : Math.Min(units, unitsInChunk);
 
     /// <summary>Runs once over arrays that begin at `streams`.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -310,71 +298,6 @@ internal sealed unsafe class LoopKernel
         {
             if (!direct[a] && sums != null) at[accumulated[a]] = sums + offsets[a];
             rowSteps[accumulated[a]] = 0;
-        }
-    }
-
-    /// <summary>Runs a block: lines of `width` elements, the first at this position among all elements, row by row, and each `step` further. No line
-    /// leaves its row, but lines may lie at different columns. Blocks may run at the same time, between <see cref="Begin"/> and <see cref="End"/>; rows whose sums
-    /// belong together run in order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void RunLines(byte** streams, byte* sums, nint first, nint lines, nint step, nint width)
-    {
-        int k = program.Streams.Length;
-        byte** at = stackalloc byte*[k], here = stackalloc byte*[k];
-        nint* rowSteps = stackalloc nint[k];
-        Start(streams, sums, at, rowSteps);
-        bool inChunks = sums != null;
-        if (cutsRows)
-        {
-            if (step == width) (lines, width) = (1, lines * width);
-            for (int s = 0; s < k; s++)
-            {
-                if (program.Streams[s].PerRow) continue;
-                nint bytes = program.Streams[s].Step * SizeOf(program.Streams[s].Type);
-                at[s] += first * bytes;
-                rowSteps[s] = step * bytes;
-            }
-            Call(at, rowSteps, lines, width);
-        }
-        else if (step == cols) RunRows(at, here, rowSteps, inChunks, first / cols, lines, first % cols, width);
-        else if (step == width) RunElements(at, here, rowSteps, inChunks, first, lines * width);
-        else
-        {
-            for (nint line = 0; line < lines; line++) RunElements(at, here, rowSteps, inChunks, first + (line * step), width);
-        }
-    }
-
-    /// <summary>Elements one after the other: the rest of a row, whole rows, the beginning of one.</summary>
-    private void RunElements(byte** at, byte** here, nint* rowSteps, bool inChunks, nint first, nint count)
-    {
-        while (count > 0)
-        {
-            nint row = first / cols, col = first % cols;
-            bool areWhole = col == 0 && count >= cols;
-            (nint n, nint width) = areWhole ? (count / cols, cols) : (1, Math.Min(cols - col, count));
-            RunRows(at, here, rowSteps, inChunks, row, n, col, width);
-            first += n * width;
-            count -= n * width;
-        }
-    }
-
-    private void RunRows(byte** at, byte** here, nint* rowSteps, bool inChunks, nint row, nint count, nint col, nint width)
-    {
-        for (nint end = row + count, n; row < end; row += n)
-        {
-            nint inOuter = row % rows, inChunk = row % unitsInChunk;
-            n = Math.Min(rows - inOuter, end - row);
-            Point(at, here, rowSteps, inOuter, row / rows);
-            for (int s = 0; col > 0 && s < program.Streams.Length; s++)
-            {
-                if (!program.Streams[s].PerRow) here[s] += col * program.Streams[s].Step * SizeOf(program.Streams[s].Type);
-            }
-            if (inChunks)
-            {
-                n = Math.Min(n, unitsInChunk - inChunk);
-                foreach (int s in accumulated) here[s] += row / unitsInChunk * partialSize;
-            }
-            Call(here, rowSteps, n, width);
         }
     }
 

@@ -65,23 +65,27 @@ type internal Loan(reads: Feed[], borrowers: int) =
                   place <> where) do
             at <- at - 1
         at
-    member _.Reads = reads
-    member _.Give(where: nativeint, loan: Lent) : unit =
-        loan.Left <- borrowers
-        lock lent (fun () -> lent.Add(struct (where, loan)))
-    /// What an earlier run left that did not come to its end goes back.
-    member _.Forget(where: nativeint) : unit =
-        let left: Lent | null =
+    let giveBack where (isOver: Lent -> bool) =
+        let over: Lent | null =
             lock lent (fun () ->
                 match find where with
                 | -1 -> null
                 | at ->
                     let struct (_, loan) = lent[at]
-                    lent.RemoveAt at
-                    loan)
-        match left with
+                    if isOver loan then
+                        lent.RemoveAt at
+                        loan
+                    else
+                        null)
+        match over with
         | null -> ()
         | loan -> loan.Release()
+    member _.Reads = reads
+    member _.Give(where: nativeint, loan: Lent) : unit =
+        loan.Left <- borrowers
+        lock lent (fun () -> lent.Add(struct (where, loan)))
+    /// What an earlier run left that did not come to its end goes back.
+    member _.Forget(where: nativeint) : unit = giveBack where (fun _ -> true)
     member _.TryFind(where: nativeint) : obj | null =
         lock lent (fun () ->
             match find where with
@@ -90,21 +94,9 @@ type internal Loan(reads: Feed[], borrowers: int) =
                 let struct (_, loan) = lent[at]
                 loan.Run)
     member _.IsRead(where: nativeint) : unit =
-        let last: Lent | null =
-            lock lent (fun () ->
-                match find where with
-                | -1 -> null
-                | at ->
-                    let struct (_, loan) = lent[at]
-                    loan.Left <- loan.Left - 1
-                    if loan.Left = 0 then
-                        lent.RemoveAt at
-                        loan
-                    else
-                        null)
-        match last with
-        | null -> ()
-        | loan -> loan.Release()
+        giveBack where (fun loan ->
+            loan.Left <- loan.Left - 1
+            loan.Left = 0)
 
 /// Sweeps over the same iterations, one after the other; each may read what those before it had at the iteration. One-sweep loops are what
 /// users write; the derivative of a loop is a loop with more sweeps, so that derivatives of every order exist.
